@@ -1,0 +1,66 @@
+"""Who did what: the actor of a change, and the rows that remember it in the same transaction."""
+
+from __future__ import annotations
+
+import enum
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from clinic_portal import clock
+from clinic_portal.models import AuditEntry, AuditValues
+
+# Set by the web for the length of a request, so that a log line and an audit row can be put side by side.
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+
+class ActorKind(enum.StrEnum):
+    """In which role somebody acts; `proxy` is an account acting for another person."""
+
+    PATIENT = "patient"
+    PROXY = "proxy"
+    PRACTITIONER = "practitioner"
+    STAFF = "staff"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Somebody, or the portal itself, doing something."""
+
+    kind: ActorKind
+    account_id: int | None = None
+
+    @property
+    def is_clinic(self) -> bool:
+        return self.kind in (ActorKind.STAFF, ActorKind.PRACTITIONER, ActorKind.SYSTEM)
+
+
+SYSTEM = Actor(ActorKind.SYSTEM)
+
+
+def record(
+    session: Session,
+    actor: Actor,
+    action: str,
+    subject: Any,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    patient_id: int | None = None,
+) -> None:
+    """Write one audit entry inside the caller's transaction; the subject must already have its id."""
+    entry = AuditEntry(
+        made_at=clock.now(),
+        actor_kind=actor.kind.value,
+        actor_account_id=actor.account_id,
+        for_patient_id=patient_id,
+        action=action,
+        subject_type=subject.__tablename__,
+        subject_id=subject.id,
+        request_id=request_id.get(),
+    )
+    entry.values = AuditValues(before=before or {}, after=after or {})
+    session.add(entry)

@@ -1,0 +1,89 @@
+"""What time it is, and how wall-clock times at a clinic become instants. The rules for clock changes live here only.
+
+A wall-clock time inside a skipped hour means the moment of the change; one inside a repeated hour means its first
+occurrence (RFC 5545 3.3.5). Both ends of every block go through the same mapping, so that neighbours still touch and
+never overlap, and a block around a change is as long as the clock on the wall makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+# Stands for "always was": earlier than any instant the portal handles, and kept by both databases.
+ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+DAY_MIN = 24 * 60
+
+_source: Callable[[], datetime] | None = None
+
+
+def now() -> datetime:
+    """The present instant, in UTC."""
+    return datetime.now(UTC) if _source is None else _source()
+
+
+@contextmanager
+def clock_at(instant: datetime | Callable[[], datetime]) -> Iterator[None]:
+    """Make `now()` answer this instant (or this function) in the whole process: for tests and for the sample clinic."""
+    global _source
+    before = _source
+    _source = instant if callable(instant) else lambda: instant
+    try:
+        yield
+    finally:
+        _source = before
+
+
+def local(instant: datetime, zone: str) -> datetime:
+    """The instant as the clock on the clinic's wall shows it."""
+    return instant.astimezone(ZoneInfo(zone))
+
+
+def local_date(instant: datetime, zone: str) -> date:
+    """The calendar day of an instant at the clinic."""
+    return local(instant, zone).date()
+
+
+def wall_to_instant(day: date, minute: int, zone: str) -> datetime:
+    """The instant when the clinic's clock shows `minute` minutes after midnight of `day`.
+
+    Args: minute from 0; beyond 24 * 60 it means the following day.
+    Times: wall clock of `zone` in, UTC out; see the module's text for skipped and repeated hours.
+    Source: RFC 5545 3.3.5.
+    """
+    # Naive on purpose: a reading of the wall clock becomes an instant only with its zone, two lines down.
+    shown = datetime.combine(day, time.min) + timedelta(minutes=minute)
+    tz = ZoneInfo(zone)
+    first = shown.replace(tzinfo=tz, fold=0).astimezone(UTC)
+    if first.astimezone(tz).replace(tzinfo=None) == shown:
+        return first
+    # DST: the time does not exist. Before the gap the clock ran with fold=0's offset, after it with fold=1's.
+    return _moment_of_change(first - timedelta(days=1), first + timedelta(days=1), zone)
+
+
+@lru_cache(maxsize=512)
+def _moment_of_change(low: datetime, high: datetime, zone: str) -> datetime:
+    """The one instant between two when the zone's offset jumps, to the second."""
+    tz = ZoneInfo(zone)
+    offset = low.astimezone(tz).utcoffset()
+    while high - low > timedelta(seconds=1):
+        middle = low + (high - low) // 2
+        if middle.astimezone(tz).utcoffset() == offset:
+            low = middle
+        else:
+            high = middle
+    return high.replace(microsecond=0)
+
+
+def day_bounds(day: date, zone: str) -> tuple[datetime, datetime]:
+    """First instant of the day at the clinic, and first instant of the next."""
+    return wall_to_instant(day, 0, zone), wall_to_instant(day, DAY_MIN, zone)
+
+
+def is_repeated(instant: datetime, zone: str) -> bool:
+    """Whether the clinic's clock shows this time twice that day, so that it must be told with its zone's name."""
+    shown = local(instant, zone)
+    return shown.utcoffset() != shown.replace(fold=1 - shown.fold).utcoffset()

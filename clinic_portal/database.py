@@ -1,0 +1,215 @@
+"""The database and the one way to write to it: `@writing`.
+
+SQLite lets one writer in at a time and has no fair queue for the others; a file lock beside the database is that queue.
+Postgres runs writers side by side and asks the loser of a conflict to try again. A service function sees neither.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import os
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Engine, event, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.orm import Session
+
+from clinic_portal.errors import Busy, Overlap
+from clinic_portal.models.base import Base
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# The longest that a request waits for its turn to write; beyond it the page says "busy", and nothing was changed.
+LOCK_WAIT_S = 5.0
+TRIES = 6
+# Postgres: serialisation failure and deadlock. Neither is anybody's fault, and the second try usually wins.
+RETRIED = frozenset({"40001", "40P01"})
+REFUSED_FOR_TIME = frozenset({"55P03", "57014"})
+
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False}, disable_autonaming=True)
+_depth: ContextVar[int] = ContextVar("writing", default=0)
+_after_commit: ContextVar[list[Callable[[], None]] | None] = ContextVar("after_commit", default=None)
+
+
+class LockTimeout(Exception):
+    """Another writer kept the database for too long."""
+
+
+def writing(service: Callable[Concatenate[Session, P], R]) -> Callable[P, R]:
+    """Make a service function one transaction: take the writer's turn before its first read, commit, then ring.
+
+    The function gets the session as its first argument and is run again from the start after a serialisation failure
+    or a deadlock, so it must not do anything that a rollback does not undo. Calling one such function from another is
+    refused: it would commit half of the outer one's work.
+
+    Commits: once, everything or nothing.
+    Raises: Busy when the turn did not come in time; whatever the function raises, after rolling back.
+    """
+
+    @functools.wraps(service)
+    def transaction(*args: P.args, **kwargs: P.kwargs) -> R:
+        if _depth.get():
+            raise RuntimeError(f"{service.__name__} is a transaction of its own and was called inside another")
+        for attempt in range(1, TRIES + 1):
+            try:
+                return _run_once(service, args, kwargs)
+            except IntegrityError as error:
+                if _is_overlap(error):
+                    raise Overlap from error
+                raise
+            except OperationalError as error:
+                if not _is_worth_retrying(error) or attempt == TRIES:
+                    raise _as_refusal(error) from error
+                # Random pauses keep two losers from meeting again.
+                time.sleep(random.uniform(0, 0.01 * 2**attempt))
+        raise AssertionError("unreachable")
+
+    return transaction
+
+
+def after_commit(action: Callable[[], None]) -> None:
+    """Do something once the present transaction has been committed, and not at all if it is rolled back."""
+    actions = _after_commit.get()
+    if actions is None:
+        raise RuntimeError("after_commit outside a transaction")
+    actions.append(action)
+
+
+def _run_once(service: Callable[..., R], args: Any, kwargs: Any) -> R:
+    session: Session = db.session()
+    # What was read before the lock may be stale by now: forget it.
+    session.rollback()
+    actions: list[Callable[[], None]] = []
+    entered, listed = _depth.set(1), _after_commit.set(actions)
+    try:
+        with _turn_to_write(db.engine):
+            try:
+                result = service(session, *args, **kwargs)
+                session.commit()
+            except BaseException:
+                session.rollback()
+                raise
+    except LockTimeout as error:
+        raise Busy from error
+    finally:
+        _depth.reset(entered)
+        _after_commit.reset(listed)
+    for action in actions:
+        action()
+    return result
+
+
+def _is_worth_retrying(error: DBAPIError) -> bool:
+    return getattr(error.orig, "sqlstate", None) in RETRIED
+
+
+def _is_overlap(error: IntegrityError) -> bool:
+    """Whether the database's own guarantee spoke: the net under every bug, import and manual fix."""
+    return getattr(error.orig, "sqlstate", None) == "23P01" or "overlap: " in str(error.orig)
+
+
+def _as_refusal(error: OperationalError) -> Exception:
+    """`database is locked` and statement time-outs mean busy; a full disk or a lost server stay what they are."""
+    if getattr(error.orig, "sqlstate", None) in RETRIED | REFUSED_FOR_TIME:
+        return Busy()
+    if isinstance(error.orig, sqlite3.OperationalError) and "locked" in str(error.orig):
+        return Busy()
+    return error
+
+
+@contextmanager
+def _turn_to_write(engine: Engine) -> Iterator[None]:
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    handle = _locked_file(f"{engine.url.database}.lock", LOCK_WAIT_S)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _locked_file(path: str, wait_s: float) -> int:
+    """Open the lock file and wait in line for it. An own descriptor per turn: threads exclude each other too."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _wait_in_line(handle, wait_s)
+    return handle
+
+
+def _wait_in_line(handle: int, wait_s: float) -> None:
+    """The kernel serves flock in order, but cannot time it out: so a thread of its own does the waiting."""
+    turn = threading.Lock()
+    state = {"given_up": False, "locked": False}
+
+    def wait() -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with turn:
+            if state["given_up"]:
+                os.close(handle)
+            state["locked"] = True
+
+    waiter = threading.Thread(target=wait, daemon=True)
+    waiter.start()
+    waiter.join(wait_s)
+    with turn:
+        if not state["locked"]:
+            state["given_up"] = True
+            raise LockTimeout
+
+
+def lock_rows(session: Session) -> bool:
+    """Whether rows must be locked one by one: on SQLite the writer's turn already excludes everybody."""
+    return session.get_bind().dialect.name != "sqlite"
+
+
+def install(engine: Engine) -> None:
+    """Prepare a new engine: connection settings, and how a transaction begins."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _set_up_postgres)
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    # The driver must not begin transactions by itself: see _begin_sqlite.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000",
+                   "cache_size=-16000", "fullfsync=ON"):  # fmt: skip
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if _depth.get() else "BEGIN")
+
+
+def _set_up_postgres(connection: Any, _record: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET TIME ZONE 'UTC'")
+        cursor.execute("SET lock_timeout = '5s'")
+        cursor.execute("SET statement_timeout = '30s'")
+    connection.commit()
+
+
+def refuse_writes_outside_transactions(session: Session, *_: Any) -> None:
+    """A flush outside `@writing` would write without the lock and without a commit: a bug, told at once."""
+    if not _depth.get():
+        raise RuntimeError("a change was made outside a service function: write inside @writing only")
+
+
+def database_answers(session: Session) -> bool:
+    """Whether a trivial query works now."""
+    return bool(session.execute(text("SELECT 1")).scalar())

@@ -1,0 +1,99 @@
+"""Refusals of the domain, each with a stable code. Only `web.py` turns them into HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class DomainError(Exception):
+    """Something that was asked for cannot be done, and nothing was changed."""
+
+    code = "refused"
+
+    def __init__(self, message: str = "", **facts: Any) -> None:
+        super().__init__(message or (self.__doc__ or "").splitlines()[0])
+        self.facts = facts
+
+
+class NotFound(DomainError):
+    """There is no such record, or not for you."""
+
+    code = "not_found"
+
+
+class NotAllowed(DomainError):
+    """You may not do this."""
+
+    code = "not_allowed"
+
+
+class InvalidRequest(DomainError):
+    """Something in the request is not right."""
+
+    code = "invalid"
+
+
+class SlotTaken(DomainError):
+    """This time is no longer available."""
+
+    code = "slot_taken"
+
+
+class TooSoon(InvalidRequest):
+    """This time is too close to now, or already past."""
+
+    code = "too_soon"
+
+
+class OutsideHorizon(InvalidRequest):
+    """This time is further ahead than can be booked yet."""
+
+    code = "outside_horizon"
+
+
+class Overlap(DomainError):
+    """This would overlap another appointment."""
+
+    code = "overlap"
+
+
+class PatientBusy(DomainError):
+    """The patient already has an appointment that overlaps this time."""
+
+    code = "patient_busy"
+
+
+class BadTransition(DomainError):
+    """The appointment cannot change in this way from the state it is in."""
+
+    code = "bad_transition"
+
+
+class TooLateToMove(DomainError):
+    """It is too late to move this appointment online."""
+
+    code = "too_late_to_move"
+
+
+class HoldExpired(DomainError):
+    """The time is no longer kept for you."""
+
+    code = "hold_expired"
+
+
+class VersionConflict(DomainError):
+    """Somebody else changed this in the meantime."""
+
+    code = "version_conflict"
+
+
+class SubmissionConflict(DomainError):
+    """This form was already sent with other answers."""
+
+    code = "submission_conflict"
+
+
+class Busy(DomainError):
+    """The portal is too busy right now; nothing was changed."""
+
+    code = "busy"

@@ -1,0 +1,77 @@
+"""The tables: one file per area, nothing but columns, constraints and predicates over one row."""
+
+from clinic_portal.models.appointments import (
+    ACTIVE,
+    ACTIVE_SQL,
+    Appointment,
+    Attempt,
+    AttemptOutcome,
+    CancelledBy,
+    CancelReason,
+    Hold,
+    HoldEnd,
+    HoldKind,
+    Mode,
+    Origin,
+    Outcome,
+    PriorityClass,
+    Status,
+    id_from_reference,
+)
+from clinic_portal.models.base import Base, UTCDateTime, columns_of, new_public_id
+from clinic_portal.models.people import (
+    Account,
+    ContactKind,
+    ContactPoint,
+    Gender,
+    IdentityStatus,
+    Patient,
+    PatientAccess,
+    Practitioner,
+    PractitionerKind,
+    PractitionerPreference,
+    PreferenceKind,
+    Relation,
+    Role,
+    RoleGrant,
+    RoleName,
+)
+from clinic_portal.models.records import (
+    AuditEntry,
+    AuditValues,
+    Channel,
+    Delivery,
+    Event,
+    Lease,
+    Notification,
+    Recipient,
+    Setting,
+    Submission,
+)
+from clinic_portal.models.schedule import (
+    MAX_CELLS,
+    Audience,
+    AvailabilityException,
+    AvailabilityRule,
+    ClinicSession,
+    Closure,
+    ExceptionKind,
+    ExceptionStatus,
+    Location,
+    PractitionerVisitType,
+    ReleasePolicy,
+    RuleKind,
+    SessionStatus,
+    VisitType,
+)
+
+__all__ = [
+    "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "Account", "Appointment", "Attempt", "AttemptOutcome", "Audience", "AuditEntry",
+    "AuditValues", "AvailabilityException", "AvailabilityRule", "Base", "CancelReason", "CancelledBy", "Channel",
+    "ClinicSession", "Closure", "ContactKind", "ContactPoint", "Delivery", "Event", "ExceptionKind", "ExceptionStatus",
+    "Gender", "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "Lease", "Location", "Mode", "Notification", "Origin",
+    "Outcome", "Patient", "PatientAccess", "Practitioner", "PractitionerKind", "PractitionerPreference",
+    "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "Relation", "ReleasePolicy", "Role",
+    "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting", "Status", "Submission", "UTCDateTime", "VisitType",
+    "columns_of", "id_from_reference", "new_public_id",
+]  # fmt: skip

@@ -1,0 +1,258 @@
+"""Visits and the time they take: appointments, holds, and the tries that led to a practitioner.
+
+A request is an appointment that has no time yet.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from clinic_portal.models.base import Base, BigId, UTCDateTime, new_public_id, one_of
+from clinic_portal.models.people import Account, Patient, Practitioner
+from clinic_portal.models.schedule import Location, VisitType
+
+
+class Status(enum.StrEnum):
+    """FHIR R4 AppointmentStatus, as far as the clinic uses it."""
+
+    PROPOSED = "proposed"
+    PENDING = "pending"
+    WAITLIST = "waitlist"
+    BOOKED = "booked"
+    ARRIVED = "arrived"
+    FULFILLED = "fulfilled"
+    CANCELLED = "cancelled"
+    NOSHOW = "noshow"
+    ENTERED_IN_ERROR = "entered-in-error"
+
+
+# Statuses in which a visit keeps its practitioner's and its patient's time.
+ACTIVE = (Status.BOOKED, Status.ARRIVED, Status.FULFILLED, Status.NOSHOW)
+ACTIVE_SQL = "('booked', 'arrived', 'fulfilled', 'noshow')"
+
+
+class Origin(enum.StrEnum):
+    """Where a visit came from."""
+
+    PATIENT_ONLINE = "patient_online"
+    PROXY_ONLINE = "proxy_online"
+    PHONE = "phone"
+    DESK = "desk"
+    WALK_IN = "walk_in"
+    IMPORT = "import"
+
+
+class PriorityClass(enum.StrEnum):
+    URGENT = "urgent"
+    SOON = "soon"
+    ROUTINE = "routine"
+    FLEXIBLE = "flexible"
+
+
+class Mode(enum.StrEnum):
+    IN_PERSON = "in_person"
+    PHONE = "phone"
+    VIDEO = "video"
+    HOME = "home"
+
+
+class CancelledBy(enum.StrEnum):
+    PATIENT = "patient"
+    PROXY = "proxy"
+    CLINIC = "clinic"
+    SYSTEM = "system"
+
+
+class CancelReason(enum.StrEnum):
+    FEEL_BETTER = "feel_better"
+    CANNOT_COME = "cannot_come"
+    SEEN_ELSEWHERE = "seen_elsewhere"
+    LEFT_WITHOUT_BEING_SEEN = "left_without_being_seen"
+    OTHER = "other"
+
+
+class Outcome(enum.StrEnum):
+    """NHS Data Dictionary "attended or did not attend" codes."""
+
+    CANCELLED_BY_PATIENT = "2"
+    DID_NOT_ATTEND = "3"
+    CANCELLED_BY_CLINIC = "4"
+    ATTENDED_ON_TIME = "5"
+    ATTENDED_LATE = "6"
+    LATE_COULD_NOT_BE_SEEN = "7"
+
+
+class HoldKind(enum.StrEnum):
+    PATIENT_CHECKOUT = "patient_checkout"
+    STAFF_CALL = "staff_call"
+
+
+class HoldEnd(enum.StrEnum):
+    """Why a hold no longer keeps its time."""
+
+    BOOKED = "booked"
+    EXPIRED = "expired"
+    RELEASED = "released"
+
+
+# No 0 O 1 I L 5 S: read out on the phone, written down by hand.
+REFERENCE_ALPHABET = "2346789ABCDEFGHJKMNPQRTUVWXYZ"
+_REFERENCES = len(REFERENCE_ALPHABET) ** 6
+# Odd and prime to 29: id -> reference is one to one, and neighbours look nothing alike.
+_SPREAD, _SHIFT = 387_420_489, 123_456_789
+
+
+class Appointment(Base):
+    """One visit through its whole life, from a wish to its outcome."""
+
+    __tablename__ = "appointments"
+    __table_args__ = (
+        Index("ix_appointments_practitioner_id", "practitioner_id", "blocked_from"),
+        Index("ix_appointments_patient_id", "patient_id", "starts_at"),
+        Index("ix_appointments_starts_at", "starts_at"),
+        CheckConstraint(
+            "status NOT IN ('booked', 'fulfilled', 'noshow') OR "
+            "(starts_at IS NOT NULL AND ends_at IS NOT NULL AND blocked_from IS NOT NULL AND blocked_until IS NOT NULL"
+            " AND practitioner_id IS NOT NULL AND location_id IS NOT NULL)",
+            name="booked_has_time",
+        ),
+        CheckConstraint("blocked_from <= starts_at AND starts_at < ends_at AND ends_at <= blocked_until", name="times"),
+        CheckConstraint("lane = 0 OR squeeze_in_reason IS NOT NULL", name="squeeze_in_has_reason"),
+        CheckConstraint("status <> 'cancelled' OR (cancelled_at IS NOT NULL AND cancelled_by IS NOT NULL)",
+                        name="cancelled_by_whom"),
+    )  # fmt: skip
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(24), unique=True, default=new_public_id)
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
+    visit_type_id: Mapped[int] = mapped_column(ForeignKey("visit_types.id"))
+    status: Mapped[Status] = mapped_column(one_of(Status, "status"))
+    # Every edit raises version; a new time, practitioner or place raises sequence too (RFC 5545 SEQUENCE).
+    version: Mapped[int] = mapped_column(default=1)
+    sequence: Mapped[int] = mapped_column(default=0)
+
+    practitioner_id: Mapped[int | None] = mapped_column(ForeignKey("practitioners.id"))
+    location_id: Mapped[int | None] = mapped_column(ForeignKey("locations.id"))
+    lane: Mapped[int] = mapped_column(default=0)
+    squeeze_in_reason: Mapped[str | None] = mapped_column(String(40))
+    starts_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ends_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Visit with its buffers, as booked: what the practitioner's lane keeps.
+    blocked_from: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    blocked_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    mode: Mapped[Mode] = mapped_column(one_of(Mode, "mode"), default=Mode.IN_PERSON)
+
+    origin: Mapped[Origin] = mapped_column(one_of(Origin, "origin"))
+    booked_by_account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
+    priority_class: Mapped[PriorityClass] = mapped_column(
+        one_of(PriorityClass, "priority_class"), default=PriorityClass.ROUTINE
+    )
+    # When the patient first asked; a move by the clinic never changes it.
+    requested_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    target_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    # What was asked for: location_id, needs. And why this practitioner took it: the scores of the choice.
+    wishes: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    choice: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    is_private: Mapped[bool] = mapped_column(default=False)
+
+    booked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    arrived_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    outcome_code: Mapped[Outcome | None] = mapped_column(one_of(Outcome, "outcome_code"))
+    cancelled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    cancelled_by: Mapped[CancelledBy | None] = mapped_column(one_of(CancelledBy, "cancelled_by"))
+    cancel_reason: Mapped[CancelReason | None] = mapped_column(one_of(CancelReason, "cancel_reason"))
+    is_late_cancel: Mapped[bool] = mapped_column(default=False)
+
+    patient: Mapped[Patient] = relationship()
+    visit_type: Mapped[VisitType] = relationship()
+    practitioner: Mapped[Practitioner | None] = relationship()
+    location: Mapped[Location | None] = relationship()
+    booked_by: Mapped[Account | None] = relationship()
+
+    @property
+    def reference(self) -> str:
+        """Six letters and digits to read out on the phone; names the visit, opens nothing."""
+        number, letters = (self.id * _SPREAD + _SHIFT) % _REFERENCES, ""
+        for _ in range(6):
+            number, digit = divmod(number, len(REFERENCE_ALPHABET))
+            letters = REFERENCE_ALPHABET[digit] + letters
+        return letters
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in ACTIVE
+
+
+def id_from_reference(reference: str) -> int | None:
+    """The id behind a reference as somebody typed it, or None when it cannot be one."""
+    letters = reference.strip().upper().replace("-", "").replace(" ", "")
+    if len(letters) != 6 or any(letter not in REFERENCE_ALPHABET for letter in letters):
+        return None
+    number = 0
+    for letter in letters:
+        number = number * len(REFERENCE_ALPHABET) + REFERENCE_ALPHABET.index(letter)
+    return (number - _SHIFT) * pow(_SPREAD, -1, _REFERENCES) % _REFERENCES
+
+
+class Hold(Base):
+    """Time kept for one person until an instant; live only while `expires_at` is ahead and nobody closed it."""
+
+    __tablename__ = "holds"
+    __table_args__ = (
+        Index("ix_holds_open", "expires_at",
+              sqlite_where=text("closed_at IS NULL"), postgresql_where=text("closed_at IS NULL")),
+        Index("ix_holds_account_id", "account_id", "created_at"),
+        CheckConstraint("blocked_from <= starts_at AND starts_at < ends_at AND ends_at <= blocked_until", name="times"),
+    )  # fmt: skip
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(24), unique=True, default=new_public_id)
+    kind: Mapped[HoldKind] = mapped_column(one_of(HoldKind, "kind"))
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
+    visit_type_id: Mapped[int] = mapped_column(ForeignKey("visit_types.id"))
+    # The visit that this time would replace, when somebody is moving one.
+    appointment_id: Mapped[int | None] = mapped_column(ForeignKey("appointments.id"))
+    practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioners.id"))
+    location_id: Mapped[int] = mapped_column(ForeignKey("locations.id"))
+    lane: Mapped[int] = mapped_column(default=0)
+    starts_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    ends_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    blocked_from: Mapped[datetime] = mapped_column(UTCDateTime)
+    blocked_until: Mapped[datetime] = mapped_column(UTCDateTime)
+    wishes: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    choice: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    closed_because: Mapped[HoldEnd | None] = mapped_column(one_of(HoldEnd, "closed_because"))
+    patient: Mapped[Patient] = relationship()
+    visit_type: Mapped[VisitType] = relationship()
+    location: Mapped[Location] = relationship()
+    appointment: Mapped[Appointment | None] = relationship()
+
+    def is_live(self, at: datetime) -> bool:
+        return self.closed_at is None and self.expires_at > at
+
+
+class AttemptOutcome(enum.StrEnum):
+    BOOKED = "booked"
+    TAKEN = "taken"
+
+
+class Attempt(Base):
+    """One try to find a practitioner for a visit: how many could, who took it, how often somebody was faster."""
+
+    __tablename__ = "assignment_attempts"
+    __table_args__ = (Index("ix_assignment_attempts_appointment_id", "appointment_id"),)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    appointment_id: Mapped[int] = mapped_column(ForeignKey("appointments.id"))
+    made_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    outcome: Mapped[AttemptOutcome] = mapped_column(one_of(AttemptOutcome, "outcome"))
+    practitioner_id: Mapped[int | None] = mapped_column(ForeignKey("practitioners.id"))
+    candidates: Mapped[int]
+    lost_races: Mapped[int] = mapped_column(default=0)

@@ -1,0 +1,217 @@
+"""People: accounts that sign in, patients who are seen, practitioners who see them, and who may act for whom.
+
+A patient is not an account: many patients have none, and families share an e-mail address. So nothing about a contact
+is unique, except the address that an account signs in with.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import date, datetime
+
+from flask_security.core import RoleMixin, UserMixin
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from clinic_portal.models.base import Base, BigId, UTCDateTime, new_public_id, one_of
+
+
+class RoleName(enum.StrEnum):
+    """What an account may do; staff roles can be limited to one location."""
+
+    PATIENT = "patient"
+    PRACTITIONER = "practitioner"
+    FRONT_DESK = "front_desk"
+    ADMIN = "admin"
+
+
+class Relation(enum.StrEnum):
+    """Why an account may act for a patient."""
+
+    SELF = "self"
+    PARENT = "parent"
+    CARER = "carer"
+    POWER_OF_ATTORNEY = "power_of_attorney"
+    OTHER = "other"
+
+
+class ContactKind(enum.StrEnum):
+    EMAIL = "email"
+    MOBILE = "mobile"
+    LANDLINE = "landline"
+    POST = "post"
+
+
+class IdentityStatus(enum.StrEnum):
+    """How sure the clinic is that the record is this person's."""
+
+    SELF_DECLARED = "self_declared"
+    MATCHED = "matched"
+    CHECKED_AT_DESK = "checked_at_desk"
+
+
+class Gender(enum.StrEnum):
+    FEMALE = "female"
+    MALE = "male"
+    OTHER = "other"
+
+
+class PractitionerKind(enum.StrEnum):
+    DOCTOR = "doctor"
+    NURSE = "nurse"
+    PHYSIO = "physio"
+    TRAINEE = "trainee"
+
+
+class PreferenceKind(enum.StrEnum):
+    """A standing rule between a patient and a practitioner; `never` decides before any score."""
+
+    NEVER = "never"
+    USUAL = "usual"
+
+
+class Role(Base, RoleMixin):  # type: ignore[misc]  # the library is untyped
+    __tablename__ = "roles"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(40), unique=True)
+    description: Mapped[str] = mapped_column(String(200), default="")
+
+
+class Account(Base, UserMixin):  # type: ignore[misc]  # the library is untyped
+    """Somebody who signs in."""
+
+    __tablename__ = "accounts"
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    email: Mapped[str] = mapped_column(String(255), unique=True)
+    password: Mapped[str | None] = mapped_column(String(255))
+    active: Mapped[bool] = mapped_column(default=True)
+    fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    roles: Mapped[list[Role]] = relationship(secondary="role_grants", lazy="selectin", viewonly=True)
+    grants: Mapped[list[RoleGrant]] = relationship(back_populates="account")
+
+    def has_role_name(self, *names: RoleName) -> bool:
+        return any(role.name in names for role in self.roles)
+
+
+class RoleGrant(Base):
+    """A role of an account, everywhere or at one location."""
+
+    __tablename__ = "role_grants"
+    # Two indexes, because NULLs never clash in one.
+    __table_args__ = (
+        Index("uq_role_grants_everywhere", "account_id", "role_id", unique=True,
+              sqlite_where=text("location_id IS NULL"), postgresql_where=text("location_id IS NULL")),
+        UniqueConstraint("account_id", "role_id", "location_id"),
+    )  # fmt: skip
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    role_id: Mapped[int] = mapped_column(ForeignKey("roles.id"))
+    location_id: Mapped[int | None] = mapped_column(ForeignKey("locations.id"))
+    account: Mapped[Account] = relationship(back_populates="grants")
+    role: Mapped[Role] = relationship()
+
+
+class Patient(Base):
+    """A person who is seen at the clinic, with or without an account."""
+
+    __tablename__ = "patients"
+    __table_args__ = (Index("ix_patients_search_name", "search_name"), Index("ix_patients_birth_on", "birth_on"))
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(24), unique=True, default=new_public_id)
+    given_name: Mapped[str] = mapped_column(String(80))
+    family_name: Mapped[str] = mapped_column(String(80))
+    called_name: Mapped[str] = mapped_column(String(80))
+    # "family given", folded to plain lower-case letters; see people_search in the back office.
+    search_name: Mapped[str] = mapped_column(String(170))
+    birth_on: Mapped[date | None]
+    gender: Mapped[Gender | None] = mapped_column(one_of(Gender, "gender"))
+    preferred_language: Mapped[str] = mapped_column(String(12), default="en")
+    identity_status: Mapped[IdentityStatus] = mapped_column(one_of(IdentityStatus, "identity_status"))
+    home_location_id: Mapped[int | None] = mapped_column(ForeignKey("locations.id"))
+    registered_on: Mapped[date]
+    deceased_on: Mapped[date | None]
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("patients.id"))
+    contact_points: Mapped[list[ContactPoint]] = relationship(
+        back_populates="patient", order_by="ContactPoint.preferred_rank, ContactPoint.id"
+    )
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.given_name} {self.family_name}"
+
+    def age_on(self, day: date) -> int | None:
+        """Whole years on that day, or None when the birth date is not known."""
+        if self.birth_on is None:
+            return None
+        had_birthday = (day.month, day.day) >= (self.birth_on.month, self.birth_on.day)
+        return day.year - self.birth_on.year - (not had_birthday)
+
+
+class PatientAccess(Base):
+    """An account's right to act for a patient, from a day until a day."""
+
+    __tablename__ = "patient_access"
+    __table_args__ = (
+        UniqueConstraint("account_id", "patient_id", "starts_on"),
+        Index("ix_patient_access_patient_id", "patient_id"),
+    )
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
+    relation: Mapped[Relation] = mapped_column(one_of(Relation, "relation"))
+    granted_by_account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
+    starts_on: Mapped[date]
+    # First day without the right.
+    ends_on: Mapped[date | None]
+    revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    patient: Mapped[Patient] = relationship()
+
+
+class ContactPoint(Base):
+    """One way to reach a patient; ended, never deleted."""
+
+    __tablename__ = "contact_points"
+    __table_args__ = (Index("ix_contact_points_patient_id", "patient_id"),)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
+    kind: Mapped[ContactKind] = mapped_column(one_of(ContactKind, "kind"))
+    value: Mapped[str] = mapped_column(String(255))
+    whose: Mapped[Relation] = mapped_column(one_of(Relation, "whose"))
+    preferred_rank: Mapped[int] = mapped_column(default=1)
+    failed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    failed_reason: Mapped[str | None] = mapped_column(String(40))
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    patient: Mapped[Patient] = relationship(back_populates="contact_points")
+
+    @property
+    def is_usable(self) -> bool:
+        return self.ended_at is None and self.failed_at is None
+
+
+class Practitioner(Base):
+    """A clinician who sees patients; shown to patients as the person they will see."""
+
+    __tablename__ = "practitioners"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(24), unique=True, default=new_public_id)
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"), unique=True)
+    name: Mapped[str] = mapped_column(String(120))
+    email: Mapped[str | None] = mapped_column(String(255))
+    kind: Mapped[PractitionerKind] = mapped_column(one_of(PractitionerKind, "kind"))
+    gender: Mapped[Gender | None] = mapped_column(one_of(Gender, "gender"))
+    is_active: Mapped[bool] = mapped_column(default=True)
+    # Counts every change of hours, so that of two open editors the second is told.
+    availability_version: Mapped[int] = mapped_column(default=1)
+    account: Mapped[Account | None] = relationship()
+
+
+class PractitionerPreference(Base):
+    """A standing rule: this patient is never seen by, or usually sees, this practitioner."""
+
+    __tablename__ = "patient_practitioner_rules"
+    __table_args__ = (UniqueConstraint("patient_id", "practitioner_id"),)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
+    practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioners.id"))
+    kind: Mapped[PreferenceKind] = mapped_column(one_of(PreferenceKind, "kind"))

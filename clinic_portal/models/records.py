@@ -1,0 +1,147 @@
+"""What the portal remembers about itself: submitted forms, the ledger of messages, the audit log, settings, leases."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from clinic_portal.models.appointments import Appointment
+from clinic_portal.models.base import Base, BigId, UTCDateTime, one_of
+from clinic_portal.models.people import ContactPoint, Patient, Practitioner
+
+
+class Submission(Base):
+    """A form that was sent: the same form again gets the same answer."""
+
+    __tablename__ = "submissions"
+    __table_args__ = (UniqueConstraint("account_id", "token"),)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    token: Mapped[str] = mapped_column(String(64))
+    body_hash: Mapped[str] = mapped_column(String(64))
+    # The id of what the form made or changed.
+    result_id: Mapped[int | None] = mapped_column(BigId)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Event(enum.StrEnum):
+    """What a message tells."""
+
+    BOOKED = "booked"
+    MOVED = "moved"
+    CANCELLED = "cancelled"
+
+
+class Recipient(enum.StrEnum):
+    PATIENT = "patient"
+    PRACTITIONER = "practitioner"
+
+
+class Channel(enum.StrEnum):
+    """`call` is a message that a person at the desk has to give."""
+
+    EMAIL = "email"
+    CALL = "call"
+
+
+class Delivery(enum.StrEnum):
+    """How far a message has come; `to_call` waits for the desk, `superseded` was overtaken before it left."""
+
+    DUE = "due"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+    TO_CALL = "to_call"
+
+
+class Notification(Base):
+    """One message to one recipient over one channel. Keeps facts, never the text."""
+
+    __tablename__ = "notifications"
+    __table_args__ = (
+        Index("ix_notifications_due", "next_try_at",
+              sqlite_where=text("delivery IN ('due', 'sending')"),
+              postgresql_where=text("delivery IN ('due', 'sending')")),
+        Index("ix_notifications_appointment_id", "appointment_id"),
+    )  # fmt: skip
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    dedupe_key: Mapped[str] = mapped_column(String(160), unique=True)
+    appointment_id: Mapped[int] = mapped_column(ForeignKey("appointments.id"))
+    event: Mapped[Event] = mapped_column(one_of(Event, "event"))
+    sequence: Mapped[int]
+    # Facts that the visit itself no longer tells when the message leaves: the time it was moved from.
+    facts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    recipient: Mapped[Recipient] = mapped_column(one_of(Recipient, "recipient"))
+    patient_id: Mapped[int | None] = mapped_column(ForeignKey("patients.id"))
+    practitioner_id: Mapped[int | None] = mapped_column(ForeignKey("practitioners.id"))
+    contact_point_id: Mapped[int | None] = mapped_column(ForeignKey("contact_points.id"))
+    channel: Mapped[Channel] = mapped_column(one_of(Channel, "channel"))
+    delivery: Mapped[Delivery] = mapped_column(one_of(Delivery, "delivery"))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    # While `due`: when to send. While `sending`: when the sender's lease ends and another may take over.
+    next_try_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    lease: Mapped[str | None] = mapped_column(String(24))
+    tries: Mapped[int] = mapped_column(default=0)
+    sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Why it failed or was superseded, as a code; never an address or a name.
+    detail: Mapped[str | None] = mapped_column(String(120))
+    appointment: Mapped[Appointment] = relationship()
+    patient: Mapped[Patient | None] = relationship()
+    practitioner: Mapped[Practitioner | None] = relationship()
+    contact_point: Mapped[ContactPoint | None] = relationship()
+
+
+class AuditEntry(Base):
+    """Who did what to which record, and for whom; append-only. The values lie in a table beside it, so that a person can be erased."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (Index("ix_audit_entries_subject", "subject_type", "subject_id"),)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    made_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    actor_kind: Mapped[str] = mapped_column(String(20))
+    actor_account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
+    for_patient_id: Mapped[int | None] = mapped_column(ForeignKey("patients.id"))
+    action: Mapped[str] = mapped_column(String(40))
+    subject_type: Mapped[str] = mapped_column(String(40))
+    subject_id: Mapped[int] = mapped_column(BigId)
+    request_id: Mapped[str | None] = mapped_column(String(36))
+    values: Mapped[AuditValues | None] = relationship(back_populates="entry")
+
+
+class AuditValues(Base):
+    __tablename__ = "audit_values"
+    audit_entry_id: Mapped[int] = mapped_column(ForeignKey("audit_entries.id"), primary_key=True)
+    before: Mapped[dict[str, Any]] = mapped_column(JSON)
+    after: Mapped[dict[str, Any]] = mapped_column(JSON)
+    entry: Mapped[AuditEntry] = relationship(back_populates="values")
+
+
+class Setting(Base):
+    """A clinic's own value for a setting, for all or for one visit type."""
+
+    __tablename__ = "settings"
+    __table_args__ = (
+        Index("uq_settings_clinic", "name", unique=True,
+              sqlite_where=text("visit_type_id IS NULL"), postgresql_where=text("visit_type_id IS NULL")),
+        UniqueConstraint("name", "visit_type_id"),
+    )  # fmt: skip
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(60))
+    visit_type_id: Mapped[int | None] = mapped_column(ForeignKey("visit_types.id"))
+    value: Mapped[Any] = mapped_column(JSON)
+
+
+class Lease(Base):
+    """Who does a periodic job, and until when nobody else may."""
+
+    __tablename__ = "leases"
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(60))
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    # When the job last ended well: nightly work asks it whether a night was missed.
+    done_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

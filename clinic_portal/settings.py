@@ -1,0 +1,109 @@
+"""What a clinic sets by itself: a table of values, for all visits or for one visit type, over the defaults listed here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from clinic_portal.errors import InvalidRequest
+from clinic_portal.models import Setting
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One setting: its default says its type; `per_visit_type` that a visit type may have its own value."""
+
+    name: str
+    default: Any
+    unit: str
+    meaning: str
+    per_visit_type: bool = False
+    is_valid: Callable[[Any], bool] = field(default=lambda _value: True)
+
+
+def _whole(low: int, high: int) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _short(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 200
+
+
+DEFINITIONS = (
+    Definition("clinic_name", "Clinic", "text", "name in page headers and mails", is_valid=_short),
+    Definition("clinic_phone", "Ask at the desk", "text", "number that every page and mail tells", is_valid=_short),
+    Definition("opening_hours", "Monday to Friday", "text", "when the phone is answered", is_valid=_short),
+    Definition("emergency_number", "112", "text", "what to call in an emergency", is_valid=_short),
+    Definition("grid_min", 5, "minutes", "length of a schedule cell; never changed once sessions exist",
+               is_valid=lambda value: value in (5, 10, 15)),
+    Definition("sessions_ahead_days", 90, "days", "how far ahead sessions are made", is_valid=_whole(1, 400)),
+    Definition("horizon_days", 42, "days", "how far ahead patients book", True, _whole(0, 400)),
+    Definition("minimum_notice_min", 120, "minutes", "shortest time from booking to visit", True, _whole(0, 100_000)),
+    Definition("move_cutoff_min", 120, "minutes", "patients move until this long before the visit", True,
+               _whole(0, 100_000)),
+    Definition("late_cancel_min", 1440, "minutes", "a cancel closer to the visit is marked late", True,
+               _whole(0, 100_000)),
+    Definition("checkout_hold_min", 10, "minutes", "how long a chosen time is kept while answers are checked",
+               is_valid=_whole(1, 60)),
+    Definition("staff_hold_min", 5, "minutes", "how long the desk keeps a time while on the phone",
+               is_valid=_whole(1, 60)),
+    Definition("continuity_months", 24, "months", "how far back a visit makes a practitioner familiar",
+               is_valid=_whole(0, 240)),
+    Definition("weight_continuity", 100, "points", "choice: patient's usual or last practitioner", is_valid=_whole(0, 1000)),
+    Definition("weight_scarcity", 60, "points", "choice: keep practitioners with rare skills free", is_valid=_whole(0, 1000)),
+    Definition("weight_load", 40, "points", "choice: even workload relative to offered time", is_valid=_whole(0, 1000)),
+    Definition("weight_gaps", 30, "points", "choice: leave no gaps too short for a visit", is_valid=_whole(0, 1000)),
+)  # fmt: skip
+BY_NAME = {definition.name: definition for definition in DEFINITIONS}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All values in force, resolved: a visit type's own value, else the clinic's, else the default."""
+
+    clinic: dict[str, Any]
+    by_visit_type: dict[tuple[str, int], Any]
+
+    def value(self, name: str, visit_type_id: int | None = None) -> Any:
+        if visit_type_id is not None and (name, visit_type_id) in self.by_visit_type:
+            return self.by_visit_type[name, visit_type_id]
+        return self.clinic.get(name, BY_NAME[name].default)
+
+    def number(self, name: str, visit_type_id: int | None = None) -> int:
+        return int(self.value(name, visit_type_id))
+
+
+_ALL = select(Setting.name, Setting.visit_type_id, Setting.value)
+
+
+def load_settings(session: Session) -> Settings:
+    """Read every setting in one query."""
+    clinic: dict[str, Any] = {}
+    by_visit_type: dict[tuple[str, int], Any] = {}
+    for name, visit_type_id, value in session.execute(_ALL):
+        if visit_type_id is None:
+            clinic[name] = value
+        else:
+            by_visit_type[name, visit_type_id] = value
+    return Settings(clinic, by_visit_type)
+
+
+def put_setting(session: Session, name: str, value: Any, visit_type_id: int | None = None) -> None:
+    """Set one value inside the caller's transaction.
+
+    Raises: InvalidRequest when the setting does not exist, the value does not fit, or no visit type may have its own.
+    """
+    definition = BY_NAME.get(name)
+    if definition is None or not definition.is_valid(value):
+        raise InvalidRequest(f"{value!r} is not a valid value for {name}.")
+    if visit_type_id is not None and not definition.per_visit_type:
+        raise InvalidRequest(f"{name} is the same for all visit types.")
+    kept = session.scalar(select(Setting).filter_by(name=name, visit_type_id=visit_type_id))
+    if kept is None:
+        session.add(Setting(name=name, visit_type_id=visit_type_id, value=value))
+    else:
+        kept.value = value
