@@ -7,7 +7,7 @@ from pathlib import Path
 from flask import Flask
 from flask_migrate import Migrate
 
-from clinic_portal import accounts, database
+from clinic_portal import accounts, database, queues
 from clinic_portal.config import Config, load_config
 from clinic_portal.database import db
 
@@ -23,6 +23,7 @@ def create_app(config: Config | None = None) -> Flask:
     app = Flask(__name__)
     app.config["PORTAL"] = config
     _connect_database(app, config)
+    queues.install(app, config.queue_url)
     accounts.install(app, config)
     return app
 

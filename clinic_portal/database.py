@@ -87,8 +87,10 @@ def after_commit(action: Callable[[], None]) -> None:
 
 def _run_once(service: Callable[..., R], args: Any, kwargs: Any) -> R:
     session: Session = db.session()
-    # What was read before the lock may be stale by now: forget it.
+    # What was read before the lock may be stale by now: forget it. A rollback alone forgets nothing when the last
+    # transaction was committed, since its rows stay readable after it.
     session.rollback()
+    session.expire_all()
     actions: list[Callable[[], None]] = []
     entered, listed = _depth.set(1), _after_commit.set(actions)
     try:
@@ -163,7 +165,15 @@ def _wait_in_line(handle: int, wait_s: float) -> None:
 
     waiter = threading.Thread(target=wait, daemon=True)
     waiter.start()
-    waiter.join(wait_s)
+    try:
+        waiter.join(wait_s)
+    except BaseException:
+        # A job's time limit or Ctrl-C struck while we waited: a lock that nobody remembers would stop every writer.
+        with turn:
+            state["given_up"] = True
+            if state["locked"]:
+                os.close(handle)
+        raise
     with turn:
         if not state["locked"]:
             state["given_up"] = True
@@ -204,10 +214,13 @@ def _set_up_postgres(connection: Any, _record: Any) -> None:
     connection.commit()
 
 
-def refuse_writes_outside_transactions(session: Session, *_: Any) -> None:
+def refuse_writes_outside_transactions(_session: Session, *_: Any) -> None:
     """A flush outside `@writing` would write without the lock and without a commit: a bug, told at once."""
     if not _depth.get():
         raise RuntimeError("a change was made outside a service function: write inside @writing only")
+
+
+event.listen(db.session, "before_flush", refuse_writes_outside_transactions)
 
 
 def database_answers(session: Session) -> bool:

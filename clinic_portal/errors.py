@@ -75,12 +75,6 @@ class TooLateToMove(DomainError):
     code = "too_late_to_move"
 
 
-class HoldExpired(DomainError):
-    """The time is no longer kept for you."""
-
-    code = "hold_expired"
-
-
 class VersionConflict(DomainError):
     """Somebody else changed this in the meantime."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 
 from flask_security.utils import hash_password
 from sqlalchemy import select
@@ -119,12 +120,18 @@ _CAST = {
     "diaz": RoleName.PRACTITIONER,
     "erin": RoleName.FRONT_DESK,
 }
-_hashes: dict[str, str] = {}
+
+
+@cache
+def _password_hash() -> str:
+    """Slow on purpose, so once for all tests."""
+    return str(hash_password(PASSWORD))
 
 
 def _account(db: Session, name: str, role: Role) -> Account:
-    account = Account(email=f"{name}@example.com", password=_hashes.setdefault(PASSWORD, hash_password(PASSWORD)),
-                      fs_uniquifier=f"fs-{name}", created_at=NOW)  # fmt: skip
+    account = Account(
+        email=f"{name}@example.com", password=_password_hash(), fs_uniquifier=f"fs-{name}", created_at=NOW
+    )
     account.grants.append(RoleGrant(role=role))
     db.add(account)
     return account

@@ -1,0 +1,250 @@
+"""Who takes a visit: the eligible are found, scored and tried in order, and the reason is kept.
+
+What a patient must or must not have decides first (see `search.py`). Then four scores from 0 to 1, weighted by
+settings: continuity (a practitioner the patient knows), scarcity (keep rare skills free for those whom nobody else can
+help), load (even work relative to the time offered that day), gaps (leave no free stretch too short for any visit).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Float, bindparam, case, cast, func, select
+from sqlalchemy.orm import Session
+
+from clinic_portal import clock
+from clinic_portal.errors import PatientBusy, SlotTaken
+from clinic_portal.models import Practitioner, PractitionerVisitType
+from clinic_portal.scheduling import masks
+from clinic_portal.scheduling.claims import Part, Piece, claim, close_dead_holds, without
+from clinic_portal.scheduling.search import USUAL, Doer, OwnVisit, Terms, own_visits
+from clinic_portal.scheduling.strips import cells_touched
+from clinic_portal.scheduling.times import WorkStretch, offered_starts, read_stretches
+
+SCORES = ("continuity", "scarcity", "load", "gaps")
+FAMILIAR_SCORE = {USUAL: 1.0}
+SEEN_LAST_SCORE = 0.8
+# A start that touches other visits or an end of the session leaves one gap, not two.
+TWO_GAPS_SCORE = 0.8
+LONGEST_VISIT = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A practitioner who could take the visit at one place; `block` is the visit with its buffers, in cells."""
+
+    practitioner_id: int
+    location_id: int
+    parts: tuple[Part, ...]
+    visit: Piece
+    block: Piece
+    gaps: tuple[int, int]
+    scores: dict[str, float]
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Skills:
+    """How much a practitioner is needed for other visits, and the shortest visit of theirs in cells."""
+
+    rarity: float
+    shortest_cells: int
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Cells that now belong to a visit or a hold, and how it came to them."""
+
+    practitioner_id: int
+    location_id: int
+    starts_at: datetime
+    ends_at: datetime
+    blocked_from: datetime
+    blocked_until: datetime
+    choice: dict[str, Any]
+    candidates: int
+    lost_races: int
+
+
+def find_candidates(session: Session, terms: Terms, starts_at: datetime) -> list[Candidate]:
+    """Everybody who could take a visit at this instant, best first; the order is the same for the same state.
+
+    Raises: PatientBusy when only the patient's own other visit stands in the way.
+    """
+    terms.check_start(starts_at)
+    cell = masks.to_cell(starts_at, terms.grid_min)
+    day = _day_of(starts_at, terms)
+    stretches = read_stretches(session, terms, *day)
+    fitting = [stretch for stretch in stretches if _fits(stretch, terms, cell)]
+    _refuse_overlap_of_patient(session, terms, starts_at, fitting)
+    if not fitting:
+        return []
+    skills, offered = _skills(session, terms), _offered(stretches, day)
+    scored = [_scored(stretch, terms, cell, skills, offered) for stretch in fitting]
+    return sorted(scored, key=lambda candidate: (-candidate.total, candidate.practitioner_id, candidate.location_id))
+
+
+def _day_of(starts_at: datetime, terms: Terms) -> Piece:
+    """The cells of the local day around an instant, over all places."""
+    bounds = [clock.day_bounds(clock.local_date(starts_at, zone), zone) for zone in set(terms.zones.values())]
+    return cells_touched(min(low for low, _ in bounds), max(high for _, high in bounds), terms.grid_min)
+
+
+def _fits(stretch: WorkStretch, terms: Terms, cell: int) -> bool:
+    bit = cell - stretch.cells.first_cell
+    if not 0 <= bit < stretch.cells.cell_count:
+        return False
+    return bool(offered_starts(stretch, terms.doers[stretch.practitioner_id], terms.step_cells) >> bit & 1)
+
+
+def _refuse_overlap_of_patient(session: Session, terms: Terms, starts_at: datetime, fitting: list[WorkStretch]) -> None:
+    """Drop from `fitting` those whose visit would meet another of the patient's; refuse when that leaves nobody."""
+    own = own_visits(session, terms.search, starts_at, starts_at + LONGEST_VISIT)
+    if not own or not fitting:
+        return
+    met = [_met(terms.doers[stretch.practitioner_id], starts_at, own, terms) for stretch in fitting]
+    if all(met):
+        raise PatientBusy(appointment_id=met[0][0].appointment_id)
+    fitting[:] = [stretch for stretch, visits in zip(fitting, met, strict=True) if not visits]
+
+
+def _met(doer: Doer, starts_at: datetime, own: list[OwnVisit], terms: Terms) -> list[OwnVisit]:
+    """The patient's visits that one with this practitioner would overlap."""
+    cell = masks.to_cell(starts_at, terms.grid_min)
+    ends_at = masks.to_instant(cell + doer.visit_cells, terms.grid_min)
+    return [visit for visit in own if visit.starts_at < ends_at and visit.ends_at > starts_at]
+
+
+def _offered(stretches: list[WorkStretch], day: Piece) -> dict[int, tuple[int, int]]:
+    """For each practitioner how many cells that day are free, of how many."""
+    offered: dict[int, tuple[int, int]] = {}
+    for stretch in stretches:
+        mask = masks.covered(stretch.cells.first_cell, stretch.cells.cell_count, *day)
+        free, cells = offered.get(stretch.practitioner_id, (0, 0))
+        offered[stretch.practitioner_id] = (
+            free + (stretch.usable & mask).bit_count(),
+            cells + mask.bit_count(),
+        )
+    return offered
+
+
+_ACTIVE = (PractitionerVisitType.is_active, Practitioner.is_active)
+_HOW_MANY = (
+    select(PractitionerVisitType.visit_type_id, func.count().label("doers"))
+    .join(Practitioner, Practitioner.id == PractitionerVisitType.practitioner_id)
+    .where(*_ACTIVE)
+    .group_by(PractitionerVisitType.visit_type_id)
+    .subquery()
+)
+_SKILLS = (
+    select(
+        PractitionerVisitType.practitioner_id,
+        func.sum(
+            case(
+                (PractitionerVisitType.visit_type_id == bindparam("visit_type_id"), 0.0),
+                else_=1.0 / cast(_HOW_MANY.c.doers, Float),
+            )
+        ),
+        func.min(
+            PractitionerVisitType.duration_min
+            + PractitionerVisitType.buffer_before_min
+            + PractitionerVisitType.buffer_after_min
+        ),
+    )
+    .join(_HOW_MANY, _HOW_MANY.c.visit_type_id == PractitionerVisitType.visit_type_id)
+    .where(PractitionerVisitType.is_active)
+    .group_by(PractitionerVisitType.practitioner_id)
+)
+
+
+def _skills(session: Session, terms: Terms) -> dict[int, Skills]:
+    """A practitioner's rarity is the sum, over their other visit types, of one divided by how many do that type."""
+    rows = session.execute(_SKILLS, {"visit_type_id": terms.search.visit_type_id})
+    return {row[0]: Skills(float(row[1]), max(1, row[2] // terms.grid_min)) for row in rows}
+
+
+def _scored(
+    stretch: WorkStretch,
+    terms: Terms,
+    cell: int,
+    skills: dict[int, Skills],
+    offered: dict[int, tuple[int, int]],
+) -> Candidate:
+    doer = terms.doers[stretch.practitioner_id]
+    block = (cell - doer.before_cells, cell + doer.visit_cells + doer.after_cells)
+    first = stretch.cells.first_cell
+    gaps = masks.free_run_around(stretch.usable, block[0] - first, block[1] - first)
+    skill, (free, cells) = skills[stretch.practitioner_id], offered[stretch.practitioner_id]
+    familiar = terms.familiar.get(stretch.practitioner_id)
+    scores = {
+        "continuity": FAMILIAR_SCORE.get(familiar, SEEN_LAST_SCORE) if familiar else 0.0,
+        "scarcity": 1 / (1 + skill.rarity),
+        "load": free / cells if cells else 0.0,
+        "gaps": _gaps_score(gaps, skill.shortest_cells),
+    }
+    total = sum(terms.settings.number(f"weight_{name}") * score for name, score in scores.items())
+    return Candidate(
+        stretch.practitioner_id,
+        stretch.location_id,
+        stretch.parts,
+        visit=(cell, cell + doer.visit_cells),
+        block=block,
+        gaps=gaps,
+        scores={name: round(score, 3) for name, score in scores.items()},
+        total=round(total, 3),
+    )
+
+
+def _gaps_score(gaps: tuple[int, int], shortest: int) -> float:
+    """1 when nothing is wasted and the visit touches something; less, the more of the gaps no visit fits into."""
+    wasted = sum(gap for gap in gaps if gap < shortest)
+    tidy = 1.0 if 0 in gaps else TWO_GAPS_SCORE
+    return tidy * (1 - wasted / (2 * shortest))
+
+
+@dataclass(frozen=True, slots=True)
+class OldTime:
+    """Where a visit to be moved is now: who has it, and the cells still its own, if it has not given them back."""
+
+    practitioner_id: int
+    piece: Piece | None
+
+
+def place(session: Session, terms: Terms, starts_at: datetime, old: OldTime | None = None) -> Placement:
+    """Claim the best candidate's cells inside the caller's transaction; the next one's when somebody was faster.
+
+    Args: old, the time of the visit being moved: its practitioner is tried first, its own cells are not claimed again.
+    Raises: SlotTaken when nobody is left, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest.
+    Source: UC5.
+    """
+    candidates = find_candidates(session, terms, starts_at)
+    if old is not None:
+        candidates.sort(key=lambda candidate: candidate.practitioner_id != old.practitioner_id)
+    for lost, candidate in enumerate(candidates):
+        low, high = (masks.to_instant(cell, terms.grid_min) for cell in candidate.block)
+        close_dead_holds(session, candidate.practitioner_id, low, high, terms.now, terms.grid_min)
+        if claim(session, candidate.parts, _to_claim(candidate, old)):
+            return _placement(candidate, terms, len(candidates), lost)
+    raise SlotTaken
+
+
+def _to_claim(candidate: Candidate, old: OldTime | None) -> list[Piece]:
+    own = old.piece if old is not None and old.practitioner_id == candidate.practitioner_id else None
+    return without(candidate.block, own)
+
+
+def _placement(candidate: Candidate, terms: Terms, candidates: int, lost: int) -> Placement:
+    starts_at, ends_at = (masks.to_instant(cell, terms.grid_min) for cell in candidate.visit)
+    blocked_from, blocked_until = (masks.to_instant(cell, terms.grid_min) for cell in candidate.block)
+    choice = {
+        **candidate.scores,
+        "total": candidate.total,
+        "candidates": candidates,
+        "familiar": terms.familiar.get(candidate.practitioner_id),
+    }
+    return Placement(
+        candidate.practitioner_id, candidate.location_id, starts_at, ends_at, blocked_from, blocked_until,
+        choice, candidates, lost,
+    )  # fmt: skip

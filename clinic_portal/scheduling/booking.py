@@ -1,0 +1,362 @@
+"""What happens to a visit: reserve, move, cancel, arrive, fulfil, no-show. Each public function is one transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from clinic_portal import clock
+from clinic_portal.audit import Actor, ActorKind, record
+from clinic_portal.database import writing
+from clinic_portal.errors import BadTransition, NotFound, PatientBusy
+from clinic_portal.models import (
+    ACTIVE,
+    Appointment,
+    Attempt,
+    AttemptOutcome,
+    CancelledBy,
+    CancelReason,
+    Hold,
+    Mode,
+    Origin,
+    Outcome,
+    Status,
+    columns_of,
+)
+from clinic_portal.notifications import outbox
+from clinic_portal.scheduling import claims, submissions
+from clinic_portal.scheduling.assignment import OldTime, Placement, place
+from clinic_portal.scheduling.holds import let_go, take_over
+from clinic_portal.scheduling.people import lock_patient
+from clinic_portal.scheduling.search import Search, Terms, load_terms, own_visits
+from clinic_portal.scheduling.transitions import check_step
+from clinic_portal.scheduling.visits import TOLD, check_movable, give_back, lock_visit
+from clinic_portal.settings import load_settings
+
+# Until when a routine visit should have been found. Source: clinic.md 5, class targets.
+ROUTINE_TARGET = timedelta(days=14)
+ORIGIN_OF = {
+    ActorKind.PATIENT: Origin.PATIENT_ONLINE,
+    ActorKind.PROXY: Origin.PROXY_ONLINE,
+    ActorKind.STAFF: Origin.DESK,
+    ActorKind.PRACTITIONER: Origin.DESK,
+}
+CANCELLED_BY = {
+    ActorKind.PATIENT: CancelledBy.PATIENT,
+    ActorKind.PROXY: CancelledBy.PROXY,
+    ActorKind.STAFF: CancelledBy.CLINIC,
+    ActorKind.PRACTITIONER: CancelledBy.CLINIC,
+    ActorKind.SYSTEM: CancelledBy.SYSTEM,
+}
+
+
+@writing
+def reserve_slot(
+    db: Session,
+    *,
+    actor: Actor,
+    search: Search,
+    starts_at: datetime,
+    token: str,
+    hold_id: int | None = None,
+    origin: Origin | None = None,
+) -> Appointment:
+    """Book a time for a patient with the best practitioner who is free then.
+
+    Args: token, the form's own; the same again returns the same visit. hold_id, the time kept for this actor, if any.
+    Times: starts_at is an instant on the grid.
+    Commits: submission, session cells, appointment, attempt, audit, messages; rings for the messages.
+    Raises: SlotTaken, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest, NotFound, NotAllowed, SubmissionConflict.
+    Source: UC3.1-UC3.5, UC5.
+    """
+    if search.patient_id is None or search.moving_id is not None:
+        raise NotFound
+    submission_id, earlier_id = submissions.begin(db, actor, token, _body("reserve", search, starts_at))
+    if earlier_id is not None:
+        return db.get_one(Appointment, earlier_id)
+    lock_patient(db, search.patient_id)
+    placement, terms = _take(db, actor, search, starts_at, hold_id)
+    visit = _new_visit(actor, search, placement, terms, origin or ORIGIN_OF[actor.kind])
+    db.add(visit)
+    db.flush()
+    db.add(_attempt(visit, placement, terms.now))
+    record(db, actor, "reserve", visit, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
+    outbox.tell_booked(db, visit)
+    submissions.finish(db, submission_id, visit.id)
+    return visit
+
+
+def _body(what: str, search: Search, starts_at: datetime) -> dict[str, Any]:
+    return {
+        "what": what,
+        "patient": search.patient_id,
+        "visit_type": search.visit_type_id,
+        "moving": search.moving_id,
+        "starts_at": starts_at.isoformat(),
+        **search.wishes(),
+    }
+
+
+def _take(
+    session: Session, actor: Actor, search: Search, starts_at: datetime, hold_id: int | None
+) -> tuple[Placement, Terms]:
+    """The cells for a visit: those of the actor's hold while it lives, else claimed anew."""
+    terms = load_terms(session, search)
+    hold = None if hold_id is None else take_over(session, actor, hold_id, search, starts_at, terms.now)
+    let_go(session, actor, terms.now, terms.grid_min)
+    if hold is None:
+        return place(session, terms, starts_at), terms
+    # Since the time was held, the patient may have booked something else.
+    if busy := own_visits(session, search, hold.starts_at, hold.ends_at):
+        raise PatientBusy(appointment_id=busy[0].appointment_id)
+    return _placement_of(hold), terms
+
+
+def _placement_of(hold: Hold) -> Placement:
+    return Placement(
+        hold.practitioner_id, hold.location_id, hold.starts_at, hold.ends_at, hold.blocked_from, hold.blocked_until,
+        hold.choice, hold.choice["candidates"], 0,
+    )  # fmt: skip
+
+
+def _new_visit(actor: Actor, search: Search, placement: Placement, terms: Terms, origin: Origin) -> Appointment:
+    assert search.patient_id is not None
+    return Appointment(
+        patient_id=search.patient_id,
+        visit_type_id=search.visit_type_id,
+        status=Status.BOOKED,
+        version=1,
+        sequence=0,
+        origin=origin,
+        booked_by_account_id=actor.account_id,
+        requested_at=terms.now,
+        target_at=terms.now + ROUTINE_TARGET,
+        booked_at=terms.now,
+        wishes=search.wishes(),
+        **_time_of(placement),
+    )
+
+
+def _time_of(placement: Placement) -> dict[str, Any]:
+    return {
+        "practitioner_id": placement.practitioner_id,
+        "location_id": placement.location_id,
+        # A squeeze-in that is moved to a free time is none any more.
+        "lane": 0,
+        "squeeze_in_reason": None,
+        "starts_at": placement.starts_at,
+        "ends_at": placement.ends_at,
+        "blocked_from": placement.blocked_from,
+        "blocked_until": placement.blocked_until,
+        "choice": placement.choice,
+    }
+
+
+def _attempt(visit: Appointment, placement: Placement, now: datetime) -> Attempt:
+    return Attempt(
+        appointment_id=visit.id,
+        made_at=now,
+        outcome=AttemptOutcome.BOOKED,
+        practitioner_id=placement.practitioner_id,
+        candidates=placement.candidates,
+        lost_races=placement.lost_races,
+    )
+
+
+@writing
+def move_appointment(
+    db: Session,
+    *,
+    actor: Actor,
+    appointment_id: int,
+    search: Search,
+    starts_at: datetime,
+    token: str,
+    hold_id: int | None = None,
+) -> Appointment:
+    """Move a booked visit to another time; the old one is given up only with the new one certain.
+
+    Args: search must name the visit as `moving_id`; its practitioner is kept where that is possible.
+    Commits: submission, both times' cells, the visit (version and sequence up), attempt, audit, messages; rings.
+    Raises: as `reserve_slot`, and TooLateToMove, BadTransition.
+    Source: UC3.6.
+    """
+    submission_id, earlier_id = submissions.begin(db, actor, token, _body("move", search, starts_at))
+    if earlier_id is not None:
+        return db.get_one(Appointment, earlier_id)
+    visit = lock_visit(db, appointment_id)
+    if (visit.id, visit.patient_id, visit.visit_type_id) != (search.moving_id, search.patient_id, search.visit_type_id):
+        raise NotFound
+    lock_patient(db, visit.patient_id)
+    check_movable(db, actor, visit)
+    _move(db, actor, visit, search, starts_at, hold_id)
+    submissions.finish(db, submission_id, visit.id)
+    return visit
+
+
+def _move(
+    session: Session, actor: Actor, visit: Appointment, search: Search, starts_at: datetime, hold_id: int | None
+) -> None:
+    before = columns_of(visit, TOLD)
+    old_starts_at, old_practitioner_id = visit.starts_at, visit.practitioner_id
+    assert old_starts_at is not None
+    assert old_practitioner_id is not None
+    if starts_at == old_starts_at:
+        raise BadTransition("Choose a time other than the one you have.")
+    placement, terms = _exchange(session, actor, visit, search, starts_at, hold_id)
+    for name, value in _time_of(placement).items():
+        setattr(visit, name, value)
+    visit.version += 1
+    visit.sequence += 1
+    visit.wishes = search.wishes()
+    session.flush()
+    session.add(_attempt(visit, placement, terms.now))
+    record(session, actor, "move", visit, before=before, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
+    outbox.tell_moved(session, visit, old_starts_at=old_starts_at, old_practitioner_id=old_practitioner_id)
+
+
+def _exchange(
+    session: Session, actor: Actor, visit: Appointment, search: Search, starts_at: datetime, hold_id: int | None
+) -> tuple[Placement, Terms]:
+    """Give the old cells back and take the new ones; with a live hold the new ones are already ours."""
+    terms, old_practitioner_id = load_terms(session, search), visit.practitioner_id
+    assert old_practitioner_id is not None
+    hold = None if hold_id is None else take_over(session, actor, hold_id, search, starts_at, terms.now)
+    let_go(session, actor, terms.now, terms.grid_min)
+    if hold is None:
+        # Release then claim inside one transaction: nobody sees the time between, and a refusal rolls both back.
+        give_back(session, visit, terms.grid_min)
+        return place(session, terms, starts_at, OldTime(old_practitioner_id, piece=None)), terms
+    if busy := own_visits(session, search, hold.starts_at, hold.ends_at):
+        raise PatientBusy(appointment_id=busy[0].appointment_id)
+    same_lane = (hold.practitioner_id, hold.lane) == (visit.practitioner_id, visit.lane)
+    held = claims.piece_of(hold.blocked_from, hold.blocked_until, terms.grid_min)
+    give_back(session, visit, terms.grid_min, kept=held if same_lane else None)
+    return _placement_of(hold), terms
+
+
+@writing
+def cancel_appointment(
+    db: Session, *, actor: Actor, appointment_id: int, token: str, reason: CancelReason | None = None
+) -> Appointment:
+    """Cancel a visit; its time is free for others at once, and the record stays with who and why.
+
+    Commits: submission, the visit (version and sequence up), session cells, audit, messages; rings.
+    Raises: BadTransition when it has begun, is over or was cancelled before; NotFound; SubmissionConflict.
+    Source: UC3.6: patients cancel until the start; a late cancel is marked, never refused.
+    """
+    body = {"what": "cancel", "appointment": appointment_id, "reason": reason}
+    submission_id, earlier_id = submissions.begin(db, actor, token, body)
+    if earlier_id is not None:
+        return db.get_one(Appointment, earlier_id)
+    visit, now = lock_visit(db, appointment_id), clock.now()
+    check_step(actor, visit.status, Status.CANCELLED)
+    if not actor.is_clinic and visit.starts_at is not None and visit.starts_at <= now:
+        raise BadTransition("The appointment has already started.", current=visit.status.value)
+    before = columns_of(visit, TOLD)
+    _mark_cancelled(db, actor, visit, reason, now)
+    db.flush()
+    record(db, actor, "cancel", visit, before=before, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
+    if visit.starts_at is not None and visit.starts_at > now:
+        outbox.tell_cancelled(db, visit)
+    submissions.finish(db, submission_id, visit.id)
+    return visit
+
+
+def _mark_cancelled(
+    session: Session, actor: Actor, visit: Appointment, reason: CancelReason | None, now: datetime
+) -> None:
+    settings = load_settings(session)
+    give_back(session, visit, settings.number("grid_min"))
+    late = timedelta(minutes=settings.number("late_cancel_min", visit.visit_type_id))
+    visit.status = Status.CANCELLED
+    visit.cancelled_at = now
+    visit.cancelled_by = CANCELLED_BY[actor.kind]
+    visit.cancel_reason = reason
+    visit.is_late_cancel = not actor.is_clinic and visit.starts_at is not None and visit.starts_at - now < late
+    visit.outcome_code = Outcome.CANCELLED_BY_CLINIC if actor.is_clinic else Outcome.CANCELLED_BY_PATIENT
+    visit.version += 1
+    visit.sequence += 1
+
+
+# What a step other than booking, moving and cancelling is called in the audit log.
+ACTION = {
+    Status.BOOKED: "undo",
+    Status.ARRIVED: "arrive",
+    Status.FULFILLED: "fulfil",
+    Status.NOSHOW: "no_show",
+    Status.ENTERED_IN_ERROR: "enter_in_error",
+}
+
+
+@writing
+def change_status(
+    db: Session,
+    *,
+    actor: Actor,
+    appointment_id: int,
+    to: Status,
+    expected_version: int | None = None,
+    came_too_late: bool = False,
+) -> Appointment:
+    """Note at the clinic what became of a visit: arrived, fulfilled, no-show, wrongly entered, or an undo of these.
+
+    Args: came_too_late, with no-show: the patient came and could not be seen any more.
+    Commits: the visit, audit; session cells and messages when the visit was wrongly entered.
+    Raises: BadTransition, NotAllowed, VersionConflict, NotFound.
+    Source: UC7.2, UC7.8; outcome codes of the NHS Data Dictionary.
+    """
+    if to not in ACTION:
+        raise BadTransition(to=to.value)
+    visit, now = lock_visit(db, appointment_id, expected_version), clock.now()
+    step = check_step(actor, visit.status, to)
+    _check_sense(visit, to, now)
+    before, was_expected = columns_of(visit, TOLD), visit.is_active
+    if to is Status.ENTERED_IN_ERROR:
+        give_back(db, visit, load_settings(db).number("grid_min"))
+        visit.sequence += 1
+    _mark(visit, to, now, came_too_late)
+    db.flush()
+    action = "undo" if step.is_undo else ACTION[to]
+    record(db, actor, action, visit, before=before, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
+    # After a cancel everybody has been told already.
+    if to is Status.ENTERED_IN_ERROR and was_expected and visit.starts_at is not None and visit.starts_at > now:
+        outbox.tell_cancelled(db, visit)
+    return visit
+
+
+def _check_sense(visit: Appointment, to: Status, now: datetime) -> None:
+    """What the table cannot say: no outcome before the start, nobody seen who never came, moves have their own way."""
+    if (visit.status, to) == (Status.BOOKED, Status.BOOKED):
+        raise BadTransition(current=visit.status.value, to=to.value)
+    if to is Status.BOOKED and visit.status not in ACTIVE:
+        raise BadTransition(current=visit.status.value, to=to.value)
+    if to is Status.NOSHOW and (visit.starts_at is None or visit.starts_at > now):
+        raise BadTransition("The appointment has not started yet.", current=visit.status.value, to=to.value)
+    if (visit.status, to) == (Status.BOOKED, Status.FULFILLED) and visit.mode not in (Mode.PHONE, Mode.VIDEO):
+        raise BadTransition("Mark the patient as arrived first.", current=visit.status.value, to=to.value)
+
+
+def _mark(visit: Appointment, to: Status, now: datetime, came_too_late: bool) -> None:
+    visit.status = to
+    visit.version += 1
+    if to is Status.BOOKED:
+        visit.arrived_at = visit.ended_at = visit.outcome_code = None
+    elif to is Status.ARRIVED:
+        visit.arrived_at = visit.arrived_at or now
+        visit.ended_at = visit.outcome_code = None
+    elif to is Status.FULFILLED:
+        visit.ended_at = now
+        visit.outcome_code = _attended(visit)
+    elif to is Status.NOSHOW:
+        if not came_too_late:
+            # From `arrived` this takes a wrong check-in back.
+            visit.arrived_at = None
+        visit.outcome_code = Outcome.LATE_COULD_NOT_BE_SEEN if came_too_late else Outcome.DID_NOT_ATTEND
+
+
+def _attended(visit: Appointment) -> Outcome:
+    came_late = visit.arrived_at is not None and visit.starts_at is not None and visit.arrived_at > visit.starts_at
+    return Outcome.ATTENDED_LATE if came_late else Outcome.ATTENDED_ON_TIME

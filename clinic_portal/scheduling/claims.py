@@ -1,0 +1,235 @@
+"""Taking cells of sessions and giving them back: the guarded statements that make double booking impossible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, CursorResult, and_, bindparam, or_, select, update
+from sqlalchemy.orm import Session
+
+from clinic_portal.database import lock_rows
+from clinic_portal.models import (
+    ACTIVE,
+    MAX_CELLS,
+    Appointment,
+    ClinicSession,
+    Hold,
+    HoldEnd,
+    Practitioner,
+    SessionStatus,
+)
+from clinic_portal.scheduling import masks
+
+# Cells from the first up to, not including, the second.
+Piece = tuple[int, int]
+ALL_BITS = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The row of a session as it was read."""
+
+    session_id: int
+    first_cell: int
+    cell_count: int
+
+    def mask(self, piece: Piece) -> int:
+        """The bits of this session that lie in a piece."""
+        return masks.covered(self.first_cell, self.cell_count, *piece)
+
+
+_CLAIM = (
+    update(ClinicSession)
+    .where(
+        ClinicSession.id == bindparam("session_id"),
+        ClinicSession.first_cell == bindparam("was_first_cell"),
+        ClinicSession.cell_count == bindparam("was_cell_count"),
+        ClinicSession.status == SessionStatus.PLANNED,
+        ClinicSession.free.bitwise_and(bindparam("cells", type_=BigInteger)) == bindparam("cells", type_=BigInteger),
+    )
+    .values(free=ClinicSession.free.bitwise_and(bindparam("other_cells", type_=BigInteger)))
+    .execution_options(synchronize_session=False)
+)
+_RELEASE = (
+    update(ClinicSession)
+    .where(
+        ClinicSession.id == bindparam("session_id"),
+        ClinicSession.first_cell == bindparam("was_first_cell"),
+        ClinicSession.cell_count == bindparam("was_cell_count"),
+    )
+    .values(free=ClinicSession.free.bitwise_or(bindparam("cells", type_=BigInteger)))
+    .execution_options(synchronize_session=False)
+)
+_PARTS = (
+    select(ClinicSession.id, ClinicSession.first_cell, ClinicSession.cell_count)
+    .where(
+        ClinicSession.practitioner_id == bindparam("practitioner_id"),
+        ClinicSession.lane == bindparam("lane"),
+        ClinicSession.first_cell > bindparam("low"),
+        ClinicSession.first_cell < bindparam("high"),
+    )
+    .order_by(ClinicSession.id)
+)
+
+
+def claim(session: Session, parts: Iterable[Part], pieces: list[Piece]) -> bool:
+    """Take the cells of some pieces, all or nothing; False when somebody was faster.
+
+    # Race: the statement's own condition decides. Postgres evaluates it again after waiting for the row, so two claims
+    # on different cells of one session both succeed, and two on the same cell do not.
+    """
+    wanted = [
+        (part, mask)
+        for part in sorted(parts, key=lambda part: part.session_id)
+        if (mask := sum(part.mask(piece) for piece in pieces))
+    ]
+    if len(wanted) == 1:
+        return _claim_part(session, *wanted[0])
+    # Race: a visit over two sessions. A savepoint gives the first back, with its lock, when the second is taken.
+    savepoint = session.begin_nested()
+    if all(_claim_part(session, part, mask) for part, mask in wanted):
+        savepoint.commit()
+        return True
+    savepoint.rollback()
+    return False
+
+
+def _claim_part(session: Session, part: Part, mask: int) -> bool:
+    return _changed(session, _CLAIM, part, {"cells": mask, "other_cells": ALL_BITS & ~mask})
+
+
+def _changed(session: Session, statement: Any, part: Part, values: dict[str, int]) -> bool:
+    where = {"session_id": part.session_id, "was_first_cell": part.first_cell, "was_cell_count": part.cell_count}
+    result = session.connection().execute(statement, {**where, **values})
+    assert isinstance(result, CursorResult)
+    return result.rowcount == 1
+
+
+def lock_practitioner(session: Session, practitioner_id: int) -> None:
+    """Keep the practitioner's sessions from being rewritten until this transaction ends.
+
+    # Race: a rewrite that began earlier still counts the visit we are about to take away; without the wait its cells
+    # would stay taken although nobody has them. Claims need no such lock: their own condition notices a rewrite.
+    """
+    if lock_rows(session):
+        session.execute(select(Practitioner.id).where(Practitioner.id == practitioner_id).with_for_update(read=True))
+
+
+def release(session: Session, practitioner_id: int, lane: int, pieces: Iterable[Piece]) -> None:
+    """Give cells back; those that no session covers any more are nobody's. Call `lock_practitioner` before."""
+    for piece in pieces:
+        around = {"practitioner_id": practitioner_id, "lane": lane, "low": piece[0] - MAX_CELLS, "high": piece[1]}
+        for row in session.execute(_PARTS, around).all():
+            part = Part(*row)
+            if mask := part.mask(piece):
+                _changed(session, _RELEASE, part, {"cells": mask})
+
+
+def piece_of(low: datetime, high: datetime, grid_min: int) -> Piece:
+    """The cells from one instant to another."""
+    return masks.to_cell(low, grid_min), masks.to_cell(high, grid_min)
+
+
+def without(piece: Piece, other: Piece | None) -> list[Piece]:
+    """A piece less another: nothing, one or two pieces."""
+    if other is None:
+        return [piece]
+    left, right = (piece[0], min(piece[1], other[0])), (max(piece[0], other[1]), piece[1])
+    return [(low, high) for low, high in dict.fromkeys((left, right)) if low < high]
+
+
+# Which cells an open hold keeps: its own, less those of the visit it would move (these are the visit's).
+_OPEN_HOLDS = (
+    select(
+        Hold.id,
+        Hold.account_id,
+        Hold.practitioner_id,
+        Hold.lane,
+        Hold.blocked_from,
+        Hold.blocked_until,
+        Appointment.blocked_from.label("visit_from"),
+        Appointment.blocked_until.label("visit_until"),
+    )
+    .outerjoin(
+        Appointment,
+        and_(
+            Appointment.id == Hold.appointment_id,
+            Appointment.practitioner_id == Hold.practitioner_id,
+            Appointment.lane == Hold.lane,
+            Appointment.status.in_(ACTIVE),
+        ),
+    )
+    .where(Hold.closed_at.is_(None))
+    .order_by(Hold.id)
+)
+_NOT_BINDING = _OPEN_HOLDS.where(or_(Hold.expires_at <= bindparam("now"), Hold.account_id == bindparam("account_id")))
+_OF_PRACTITIONER = _OPEN_HOLDS.where(
+    Hold.expires_at <= bindparam("now"),
+    Hold.practitioner_id == bindparam("practitioner_id"),
+    Hold.blocked_until > bindparam("low"),
+    Hold.blocked_from < bindparam("high"),
+)
+_CLOSE = (
+    update(Hold)
+    .where(Hold.id == bindparam("hold_id"), Hold.closed_at.is_(None))
+    .values(closed_at=bindparam("now"), closed_because=bindparam("because"))
+    .execution_options(synchronize_session=False)
+)
+
+
+def held_pieces(hold: Any, grid_min: int) -> list[Piece]:
+    """The cells that a row of the hold queries keeps from others."""
+    own = None if hold.visit_from is None else piece_of(hold.visit_from, hold.visit_until, grid_min)
+    return without(piece_of(hold.blocked_from, hold.blocked_until, grid_min), own)
+
+
+def not_binding_holds(session: Session, now: datetime, account_id: int | None) -> list[Any]:
+    """Open holds that keep nothing from this account: dead ones that nobody has cleared, and its own."""
+    return list(session.execute(_NOT_BINDING, {"now": now, "account_id": account_id or 0}))
+
+
+def close_holds(session: Session, holds: Iterable[Any], now: datetime, because: HoldEnd, grid_min: int) -> int:
+    """Close open holds and give their cells back, each once whoever else tries; returns how many were closed here."""
+    closed = 0
+    for hold in holds:
+        lock_practitioner(session, hold.practitioner_id)
+        if _close_row(session, hold.id, now, because):
+            release(session, hold.practitioner_id, hold.lane, held_pieces(hold, grid_min))
+            closed += 1
+    return closed
+
+
+def keep_cells_of_hold(session: Session, hold_id: int, now: datetime) -> bool:
+    """Close a hold because its time was booked: the cells pass to the visit."""
+    return _close_row(session, hold_id, now, HoldEnd.BOOKED)
+
+
+def _close_row(session: Session, hold_id: int, now: datetime, because: HoldEnd) -> bool:
+    result = session.connection().execute(_CLOSE, {"hold_id": hold_id, "now": now, "because": because})
+    assert isinstance(result, CursorResult)
+    return result.rowcount == 1
+
+
+def close_dead_holds(session: Session, practitioner_id: int, low: datetime, high: datetime, now: datetime,
+                     grid_min: int) -> None:  # fmt: skip
+    """Clear expired holds of one practitioner that meet [low, high), so that their cells can be claimed."""
+    around = {"practitioner_id": practitioner_id, "low": low, "high": high, "now": now}
+    close_holds(session, session.execute(_OF_PRACTITIONER, around).all(), now, HoldEnd.EXPIRED, grid_min)
+
+
+def open_holds_of(session: Session, account_id: int) -> list[Any]:
+    """The holds that an account has open, dead or alive."""
+    return list(session.execute(_OPEN_HOLDS.where(Hold.account_id == account_id)))
+
+
+def open_holds_for(session: Session, appointment_id: int) -> list[Any]:
+    """The holds that would move a visit."""
+    return list(session.execute(_OPEN_HOLDS.where(Hold.appointment_id == appointment_id)))
+
+
+def expired_holds(session: Session, now: datetime) -> list[Any]:
+    """All holds that are past their time and not yet cleared."""
+    return list(session.execute(_OPEN_HOLDS.where(Hold.expires_at <= now)))

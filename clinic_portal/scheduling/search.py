@@ -1,0 +1,260 @@
+"""What somebody looks for, and the clinic's terms for it: who does such visits, how long, and from when until when."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
+
+from clinic_portal import clock
+from clinic_portal.errors import InvalidRequest, NotFound, OutsideHorizon, TooSoon
+from clinic_portal.models import (
+    ACTIVE,
+    Appointment,
+    Gender,
+    Location,
+    Practitioner,
+    PractitionerPreference,
+    PractitionerVisitType,
+    PreferenceKind,
+    Status,
+    VisitType,
+)
+from clinic_portal.scheduling import masks
+from clinic_portal.settings import Settings, load_settings
+
+
+class Need(enum.StrEnum):
+    """What a visit must have; each decides before any score."""
+
+    STEP_FREE = "step_free"
+    FEMALE_CLINICIAN = "female_clinician"
+    MALE_CLINICIAN = "male_clinician"
+
+
+GENDER_ASKED = {Need.FEMALE_CLINICIAN: Gender.FEMALE, Need.MALE_CLINICIAN: Gender.MALE}
+
+
+@dataclass(frozen=True)
+class Search:
+    """A visit type for a patient, with wishes; `account_id`'s own holds and the visit being moved count as free."""
+
+    visit_type_id: int
+    patient_id: int | None = None
+    location_id: int | None = None
+    needs: frozenset[Need] = frozenset()
+    account_id: int | None = None
+    moving_id: int | None = None
+
+    def wishes(self) -> dict[str, Any]:
+        """What is kept on the visit: why it was put where it is."""
+        return {"location_id": self.location_id, "needs": sorted(self.needs)}
+
+
+@dataclass(frozen=True, slots=True)
+class Doer:
+    """A practitioner who does this visit type for this patient; lengths in cells."""
+
+    practitioner_id: int
+    visit_cells: int
+    before_cells: int
+    after_cells: int
+
+    @property
+    def blocked_cells(self) -> int:
+        return self.before_cells + self.visit_cells + self.after_cells
+
+
+@dataclass(frozen=True)
+class OwnVisit:
+    """A visit that the patient already has in the time looked at."""
+
+    appointment_id: int
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Everything that decides which times are free for one search, except the times themselves."""
+
+    search: Search
+    now: datetime
+    grid_min: int
+    step_cells: int
+    settings: Settings
+    zones: dict[int, str]
+    doers: dict[int, Doer]
+    familiar: dict[int, str]
+    has_been_here: bool
+    notice: timedelta = field(default_factory=timedelta)
+
+    @property
+    def earliest_at(self) -> datetime:
+        """No visit may start before this. Source: UC2.1, minimum notice in real hours."""
+        return self.now + self.notice
+
+    def day_range(self) -> tuple[date, date]:
+        """First and last local day on which a visit may start."""
+        horizon = timedelta(days=self.settings.number("horizon_days", self.search.visit_type_id))
+        zones = set(self.zones.values())
+        first = min(clock.local_date(self.earliest_at, zone) for zone in zones)
+        return first, max(clock.local_date(self.now, zone) for zone in zones) + horizon
+
+    def window(self, first_day: date, days: int) -> tuple[datetime, datetime]:
+        """The instants from the start of the first day until the end of the last, over all places, within the terms."""
+        low, high = self.day_range()
+        last_day = min(first_day + timedelta(days=days - 1), high)
+        zones = set(self.zones.values())
+        start = min(clock.day_bounds(max(first_day, low), zone)[0] for zone in zones)
+        return max(start, self.earliest_at), max(clock.day_bounds(last_day, zone)[1] for zone in zones)
+
+    def check_start(self, starts_at: datetime) -> None:
+        """Refuse a start that no page would show, whoever may be free.
+
+        Raises: InvalidRequest off the grid, TooSoon inside the notice, OutsideHorizon beyond the last day.
+        """
+        try:
+            masks.to_cell(starts_at, self.grid_min)
+        except ValueError as error:
+            raise InvalidRequest("Choose one of the times on the page.") from error
+        if starts_at < self.earliest_at:
+            raise TooSoon
+        if all(clock.local_date(starts_at, zone) > self.day_range()[1] for zone in set(self.zones.values())):
+            raise OutsideHorizon
+
+
+_VISIT_TYPE = select(VisitType.start_step_min, VisitType.is_active).where(VisitType.id == bindparam("visit_type_id"))
+_LOCATIONS = select(Location.id, Location.zone, Location.is_step_free).where(Location.is_active)
+_DOERS = (
+    select(
+        PractitionerVisitType.practitioner_id,
+        PractitionerVisitType.duration_min,
+        PractitionerVisitType.duration_new_patient_min,
+        PractitionerVisitType.buffer_before_min,
+        PractitionerVisitType.buffer_after_min,
+        Practitioner.gender,
+    )
+    .join(Practitioner, Practitioner.id == PractitionerVisitType.practitioner_id)
+    .where(
+        PractitionerVisitType.visit_type_id == bindparam("visit_type_id"),
+        PractitionerVisitType.is_active,
+        Practitioner.is_active,
+    )
+)
+_PREFERENCES = select(PractitionerPreference.practitioner_id, PractitionerPreference.kind).where(
+    PractitionerPreference.patient_id == bindparam("patient_id")
+)
+_LAST_SEEN = (
+    select(Appointment.practitioner_id, Appointment.starts_at)
+    .where(Appointment.patient_id == bindparam("patient_id"), Appointment.status == Status.FULFILLED)
+    .order_by(Appointment.starts_at.desc())
+    .limit(1)
+)
+USUAL, SEEN_LAST = "usual", "seen_last"
+DAYS_A_MONTH = 30
+
+
+def load_terms(session: Session, search: Search) -> Terms:
+    """Read the clinic's terms for one search: a handful of small queries, none of which grows with history.
+
+    Raises: NotFound when the visit type or the place does not exist or is not offered.
+    """
+    now, settings = clock.now(), load_settings(session)
+    visit_type = session.execute(_VISIT_TYPE, {"visit_type_id": search.visit_type_id}).one_or_none()
+    if visit_type is None or not visit_type.is_active:
+        raise NotFound("This kind of appointment is not offered.")
+    grid_min = settings.number("grid_min")
+    familiar, never, has_been_here = _history(session, search, settings, now)
+    return Terms(
+        search=search,
+        now=now,
+        grid_min=grid_min,
+        step_cells=max(1, visit_type.start_step_min // grid_min),
+        settings=settings,
+        zones=_zones(session, search),
+        doers=_doers(session, search, grid_min, never, is_new=not has_been_here),
+        familiar=familiar,
+        has_been_here=has_been_here,
+        notice=timedelta(minutes=settings.number("minimum_notice_min", search.visit_type_id)),
+    )
+
+
+def _zones(session: Session, search: Search) -> dict[int, str]:
+    zones = {
+        row.id: row.zone
+        for row in session.execute(_LOCATIONS)
+        if search.location_id in (None, row.id) and (row.is_step_free or Need.STEP_FREE not in search.needs)
+    }
+    if not zones:
+        raise NotFound("No place fits what was asked for.")
+    return zones
+
+
+def _doers(session: Session, search: Search, grid_min: int, never: set[int], *, is_new: bool) -> dict[int, Doer]:
+    asked = {GENDER_ASKED[need] for need in search.needs if need in GENDER_ASKED}
+    doers = {}
+    for row in session.execute(_DOERS, {"visit_type_id": search.visit_type_id}):
+        if row.practitioner_id in never or (asked and row.gender not in asked):
+            continue
+        duration = row.duration_new_patient_min if is_new else row.duration_min
+        doers[row.practitioner_id] = Doer(
+            row.practitioner_id,
+            visit_cells=_cells(duration, grid_min),
+            before_cells=_cells(row.buffer_before_min, grid_min),
+            after_cells=_cells(row.buffer_after_min, grid_min),
+        )
+    return doers
+
+
+def _cells(minutes: int, grid_min: int) -> int:
+    """Whole cells that cover the minutes."""
+    return -(-minutes // grid_min)
+
+
+def _history(
+    session: Session, search: Search, settings: Settings, now: datetime
+) -> tuple[dict[int, str], set[int], bool]:
+    """Practitioners the patient knows and why, those never to be chosen, and whether there was any visit before."""
+    if search.patient_id is None:
+        return {}, set(), True
+    familiar: dict[int, str] = {}
+    never: set[int] = set()
+    last = session.execute(_LAST_SEEN, {"patient_id": search.patient_id}).one_or_none()
+    since = now - timedelta(days=DAYS_A_MONTH * settings.number("continuity_months"))
+    if last is not None and last.starts_at >= since:
+        familiar[last.practitioner_id] = SEEN_LAST
+    for practitioner_id, kind in session.execute(_PREFERENCES, {"patient_id": search.patient_id}):
+        if kind == PreferenceKind.NEVER:
+            never.add(practitioner_id)
+        else:
+            familiar[practitioner_id] = USUAL
+    return familiar, never, last is not None
+
+
+_OWN_VISITS = select(Appointment.id, Appointment.starts_at, Appointment.ends_at).where(
+    Appointment.patient_id == bindparam("patient_id"),
+    # As the database's own guarantee counts: also a visit that ended early or was missed keeps its patient's time.
+    Appointment.status.in_(ACTIVE),
+    Appointment.starts_at < bindparam("until"),
+    Appointment.starts_at > bindparam("since"),
+)
+
+
+def own_visits(session: Session, search: Search, low: datetime, high: datetime) -> list[OwnVisit]:
+    """The patient's own visits that meet [low, high), except the one being moved."""
+    if search.patient_id is None:
+        return []
+    # No visit is longer than a day: that bounds the search in the index.
+    rows = session.execute(
+        _OWN_VISITS, {"patient_id": search.patient_id, "since": low - timedelta(days=1), "until": high}
+    )
+    return [
+        OwnVisit(row.id, row.starts_at, row.ends_at)
+        for row in rows
+        if row.starts_at is not None and row.ends_at is not None and row.ends_at > low and row.id != search.moving_id
+    ]
