@@ -1,0 +1,71 @@
+// Small helps on top of pages that work without them.
+
+import { initAll } from "./nhsuk-frontend.min.js";
+
+const byId = (id) => document.getElementById(id);
+
+// A form is sent once; coming back to the page by the browser's button frees it again.
+function guardForms() {
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post") return;
+    if (form.dataset.sent) return event.preventDefault();
+    form.dataset.sent = "yes";
+    form.setAttribute("aria-busy", "true");
+  });
+  window.addEventListener("pageshow", () => {
+    document.querySelectorAll("form[data-sent]").forEach((form) => {
+      delete form.dataset.sent;
+      form.removeAttribute("aria-busy");
+    });
+  });
+}
+
+// The chosen time is repeated above the button, in words.
+function repeatChoice() {
+  document.addEventListener("change", (event) => {
+    const says = byId("chosen-time");
+    if (says && event.target.matches("[data-time]")) says.textContent = `You chose ${event.target.labels[0].textContent.trim()}`;
+  });
+}
+
+// After another day is loaded, readers hear its heading and the keyboard goes on from there.
+function followSwap() {
+  let focusNext = null;
+  document.addEventListener("htmx:before:request", (event) => {
+    focusNext = event.detail.ctx.sourceElement.dataset.focus || null;
+  });
+  document.addEventListener("htmx:after:settle", (event) => {
+    initAll({ scope: event.target });
+    const heading = focusNext && byId(focusNext);
+    if (!heading) return;
+    focusNext = null;
+    heading.focus({ preventScroll: true });
+    heading.scrollIntoView({ block: "nearest" });
+  });
+}
+
+// The page says until when a time is kept; this says it again shortly before, and at the end.
+function watchHold() {
+  const box = document.querySelector("[data-hold-seconds]");
+  const says = byId("hold-news");
+  if (!box || !says) return;
+  const endsAt = performance.now() + Number(box.dataset.holdSeconds) * 1000;
+  const tell = (secondsLeft, text) => {
+    const wait = endsAt - performance.now() - secondsLeft * 1000;
+    if (wait < 0) return;
+    setTimeout(() => {
+      byId("hold-until").hidden = secondsLeft === 0;
+      says.textContent = text;
+    }, wait);
+  };
+  tell(120, "We are keeping this time for 2 more minutes.");
+  tell(0, "We are no longer keeping this time for you. You can still try to book it.");
+}
+
+document.body.classList.add("nhsuk-frontend-supported");
+guardForms();
+repeatChoice();
+followSwap();
+watchHold();
+initAll({ scope: document.body });
