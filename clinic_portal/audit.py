@@ -7,9 +7,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
+from clinic_portal.database import run
 from clinic_portal.models import AuditEntry, AuditValues
 
 # Set by the web for the length of a request, so that a log line and an audit row can be put side by side.
@@ -24,6 +26,10 @@ class ActorKind(enum.StrEnum):
     PRACTITIONER = "practitioner"
     STAFF = "staff"
     SYSTEM = "system"
+
+
+_ENTRY = insert(AuditEntry).returning(AuditEntry.id)
+_VALUES = insert(AuditValues)
 
 
 @dataclass(frozen=True)
@@ -52,15 +58,15 @@ def record(
     patient_id: int | None = None,
 ) -> None:
     """Write one audit entry inside the caller's transaction; the subject must already have its id."""
-    entry = AuditEntry(
-        made_at=clock.now(),
-        actor_kind=actor.kind.value,
-        actor_account_id=actor.account_id,
-        for_patient_id=patient_id,
-        action=action,
-        subject_type=subject.__tablename__,
-        subject_id=subject.id,
-        request_id=request_id.get(),
-    )
-    entry.values = AuditValues(before=before or {}, after=after or {})
-    session.add(entry)
+    entry = {
+        "made_at": clock.now(),
+        "actor_kind": actor.kind.value,
+        "actor_account_id": actor.account_id,
+        "for_patient_id": patient_id,
+        "action": action,
+        "subject_type": subject.__tablename__,
+        "subject_id": subject.id,
+        "request_id": request_id.get(),
+    }
+    entry_id = run(session, _ENTRY, entry).scalar_one()
+    run(session, _VALUES, {"audit_entry_id": entry_id, "before": before or {}, "after": after or {}})

@@ -1,4 +1,4 @@
-"""What a clinic sets by itself: a table of values, for all visits or for one visit type, over the defaults listed here."""
+"""What a clinic sets by itself: a table of values, for all visits or one visit type, over the defaults listed here."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from clinic_portal.database import run, writing
 from clinic_portal.errors import InvalidRequest
 from clinic_portal.models import Setting
 
@@ -53,8 +54,8 @@ DEFINITIONS = (
                is_valid=_whole(1, 60)),
     Definition("continuity_months", 24, "months", "how far back a visit makes a practitioner familiar",
                is_valid=_whole(0, 240)),
-    Definition("weight_continuity", 100, "points", "choice: patient's usual or last practitioner", is_valid=_whole(0, 1000)),
-    Definition("weight_scarcity", 60, "points", "choice: keep practitioners with rare skills free", is_valid=_whole(0, 1000)),
+    Definition("weight_continuity", 100, "points", "choice: a known practitioner", is_valid=_whole(0, 1000)),
+    Definition("weight_scarcity", 60, "points", "choice: keep rare skills free", is_valid=_whole(0, 1000)),
     Definition("weight_load", 40, "points", "choice: even workload relative to offered time", is_valid=_whole(0, 1000)),
     Definition("weight_gaps", 30, "points", "choice: leave no gaps too short for a visit", is_valid=_whole(0, 1000)),
 )  # fmt: skip
@@ -84,7 +85,7 @@ def load_settings(session: Session) -> Settings:
     """Read every setting in one query."""
     clinic: dict[str, Any] = {}
     by_visit_type: dict[tuple[str, int], Any] = {}
-    for name, visit_type_id, value in session.execute(_ALL):
+    for name, visit_type_id, value in run(session, _ALL):
         if visit_type_id is None:
             clinic[name] = value
         else:
@@ -107,3 +108,17 @@ def put_setting(session: Session, name: str, value: Any, visit_type_id: int | No
         session.add(Setting(name=name, visit_type_id=visit_type_id, value=value))
     else:
         kept.value = value
+
+
+@writing
+def choose_grid(session: Session, *, grid_min: int) -> int:
+    """Fix the grid of a new installation, once; afterwards the first choice stands whatever is asked for.
+
+    Args: grid_min, minutes of one cell.
+    Commits: the setting.
+    Source: one grid for the installation, never changed under booked visits.
+    """
+    kept = session.scalar(select(Setting.value).filter_by(name="grid_min", visit_type_id=None))
+    if kept is None:
+        put_setting(session, "grid_min", grid_min)
+    return grid_min if kept is None else int(kept)

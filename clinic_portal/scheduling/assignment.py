@@ -15,6 +15,7 @@ from sqlalchemy import Float, bindparam, case, cast, func, select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
+from clinic_portal.database import run
 from clinic_portal.errors import PatientBusy, SlotTaken
 from clinic_portal.models import Practitioner, PractitionerVisitType
 from clinic_portal.scheduling import masks
@@ -161,7 +162,7 @@ _SKILLS = (
 
 def _skills(session: Session, terms: Terms) -> dict[int, Skills]:
     """A practitioner's rarity is the sum, over their other visit types, of one divided by how many do that type."""
-    rows = session.execute(_SKILLS, {"visit_type_id": terms.search.visit_type_id})
+    rows = run(session, _SKILLS, {"visit_type_id": terms.search.visit_type_id})
     return {row[0]: Skills(float(row[1]), max(1, row[2] // terms.grid_min)) for row in rows}
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.audit import Actor, ActorKind, record
-from clinic_portal.database import writing
+from clinic_portal.database import run, writing
 from clinic_portal.errors import BadTransition, NotFound, PatientBusy
 from clinic_portal.models import (
     ACTIVE,
@@ -81,7 +82,7 @@ def reserve_slot(
     visit = _new_visit(actor, search, placement, terms, origin or ORIGIN_OF[actor.kind])
     db.add(visit)
     db.flush()
-    db.add(_attempt(visit, placement, terms.now))
+    _note_attempt(db, visit, placement, terms.now)
     record(db, actor, "reserve", visit, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
     outbox.tell_booked(db, visit)
     submissions.finish(db, submission_id, visit.id)
@@ -154,15 +155,19 @@ def _time_of(placement: Placement) -> dict[str, Any]:
     }
 
 
-def _attempt(visit: Appointment, placement: Placement, now: datetime) -> Attempt:
-    return Attempt(
-        appointment_id=visit.id,
-        made_at=now,
-        outcome=AttemptOutcome.BOOKED,
-        practitioner_id=placement.practitioner_id,
-        candidates=placement.candidates,
-        lost_races=placement.lost_races,
-    )
+_ATTEMPT = insert(Attempt)
+
+
+def _note_attempt(session: Session, visit: Appointment, placement: Placement, now: datetime) -> None:
+    attempt = {
+        "appointment_id": visit.id,
+        "made_at": now,
+        "outcome": AttemptOutcome.BOOKED,
+        "practitioner_id": placement.practitioner_id,
+        "candidates": placement.candidates,
+        "lost_races": placement.lost_races,
+    }
+    run(session, _ATTEMPT, attempt)
 
 
 @writing
@@ -212,7 +217,7 @@ def _move(
     visit.sequence += 1
     visit.wishes = search.wishes()
     session.flush()
-    session.add(_attempt(visit, placement, terms.now))
+    _note_attempt(session, visit, placement, terms.now)
     record(session, actor, "move", visit, before=before, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
     outbox.tell_moved(session, visit, old_starts_at=old_starts_at, old_practitioner_id=old_practitioner_id)
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CursorResult, and_, bindparam, or_, select, update
+from sqlalchemy import BigInteger, and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
-from clinic_portal.database import lock_rows
+from clinic_portal.database import lock_rows, run
 from clinic_portal.models import (
     ACTIVE,
     MAX_CELLS,
@@ -103,9 +103,7 @@ def _claim_part(session: Session, part: Part, mask: int) -> bool:
 
 def _changed(session: Session, statement: Any, part: Part, values: dict[str, int]) -> bool:
     where = {"session_id": part.session_id, "was_first_cell": part.first_cell, "was_cell_count": part.cell_count}
-    result = session.connection().execute(statement, {**where, **values})
-    assert isinstance(result, CursorResult)
-    return result.rowcount == 1
+    return run(session, statement, {**where, **values}).rowcount == 1
 
 
 def lock_practitioner(session: Session, practitioner_id: int) -> None:
@@ -115,14 +113,14 @@ def lock_practitioner(session: Session, practitioner_id: int) -> None:
     # would stay taken although nobody has them. Claims need no such lock: their own condition notices a rewrite.
     """
     if lock_rows(session):
-        session.execute(select(Practitioner.id).where(Practitioner.id == practitioner_id).with_for_update(read=True))
+        run(session, select(Practitioner.id).where(Practitioner.id == practitioner_id).with_for_update(read=True))
 
 
 def release(session: Session, practitioner_id: int, lane: int, pieces: Iterable[Piece]) -> None:
     """Give cells back; those that no session covers any more are nobody's. Call `lock_practitioner` before."""
     for piece in pieces:
         around = {"practitioner_id": practitioner_id, "lane": lane, "low": piece[0] - MAX_CELLS, "high": piece[1]}
-        for row in session.execute(_PARTS, around).all():
+        for row in run(session, _PARTS, around).all():
             part = Part(*row)
             if mask := part.mask(piece):
                 _changed(session, _RELEASE, part, {"cells": mask})
@@ -188,7 +186,7 @@ def held_pieces(hold: Any, grid_min: int) -> list[Piece]:
 
 def not_binding_holds(session: Session, now: datetime, account_id: int | None) -> list[Any]:
     """Open holds that keep nothing from this account: dead ones that nobody has cleared, and its own."""
-    return list(session.execute(_NOT_BINDING, {"now": now, "account_id": account_id or 0}))
+    return list(run(session, _NOT_BINDING, {"now": now, "account_id": account_id or 0}))
 
 
 def close_holds(session: Session, holds: Iterable[Any], now: datetime, because: HoldEnd, grid_min: int) -> int:
@@ -208,28 +206,26 @@ def keep_cells_of_hold(session: Session, hold_id: int, now: datetime) -> bool:
 
 
 def _close_row(session: Session, hold_id: int, now: datetime, because: HoldEnd) -> bool:
-    result = session.connection().execute(_CLOSE, {"hold_id": hold_id, "now": now, "because": because})
-    assert isinstance(result, CursorResult)
-    return result.rowcount == 1
+    return run(session, _CLOSE, {"hold_id": hold_id, "now": now, "because": because}).rowcount == 1
 
 
 def close_dead_holds(session: Session, practitioner_id: int, low: datetime, high: datetime, now: datetime,
                      grid_min: int) -> None:  # fmt: skip
     """Clear expired holds of one practitioner that meet [low, high), so that their cells can be claimed."""
     around = {"practitioner_id": practitioner_id, "low": low, "high": high, "now": now}
-    close_holds(session, session.execute(_OF_PRACTITIONER, around).all(), now, HoldEnd.EXPIRED, grid_min)
+    close_holds(session, run(session, _OF_PRACTITIONER, around).all(), now, HoldEnd.EXPIRED, grid_min)
 
 
 def open_holds_of(session: Session, account_id: int) -> list[Any]:
     """The holds that an account has open, dead or alive."""
-    return list(session.execute(_OPEN_HOLDS.where(Hold.account_id == account_id)))
+    return list(run(session, _OPEN_HOLDS.where(Hold.account_id == account_id)))
 
 
 def open_holds_for(session: Session, appointment_id: int) -> list[Any]:
     """The holds that would move a visit."""
-    return list(session.execute(_OPEN_HOLDS.where(Hold.appointment_id == appointment_id)))
+    return list(run(session, _OPEN_HOLDS.where(Hold.appointment_id == appointment_id)))
 
 
 def expired_holds(session: Session, now: datetime) -> list[Any]:
     """All holds that are past their time and not yet cleared."""
-    return list(session.execute(_OPEN_HOLDS.where(Hold.expires_at <= now)))
+    return list(run(session, _OPEN_HOLDS.where(Hold.expires_at <= now)))

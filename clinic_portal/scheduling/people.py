@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from clinic_portal.database import run
 from clinic_portal.errors import NotAllowed, NotFound
 from clinic_portal.models import Patient
 
@@ -22,7 +23,7 @@ def lock_patient(session: Session, patient_id: int, *, for_new_time: bool = True
     Args: for_new_time, false where a visit is only ended: the visits of somebody who died must still be cancelled.
     Raises: NotFound, NotAllowed when the patient has died or the record was joined with another.
     """
-    row = session.execute(_LOCK, {"patient_id": patient_id}).one_or_none()
+    row = run(session, _LOCK, {"patient_id": patient_id}).one_or_none()
     if row is None:
         raise NotFound
     if not for_new_time:

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
+from clinic_portal.database import run
 from clinic_portal.errors import InvalidRequest, NotFound, OutsideHorizon, TooSoon
 from clinic_portal.models import (
     ACTIVE,
@@ -165,7 +166,7 @@ def load_terms(session: Session, search: Search) -> Terms:
     Raises: NotFound when the visit type or the place does not exist or is not offered.
     """
     now, settings = clock.now(), load_settings(session)
-    visit_type = session.execute(_VISIT_TYPE, {"visit_type_id": search.visit_type_id}).one_or_none()
+    visit_type = run(session, _VISIT_TYPE, {"visit_type_id": search.visit_type_id}).one_or_none()
     if visit_type is None or not visit_type.is_active:
         raise NotFound("This kind of appointment is not offered.")
     grid_min = settings.number("grid_min")
@@ -187,7 +188,7 @@ def load_terms(session: Session, search: Search) -> Terms:
 def _zones(session: Session, search: Search) -> dict[int, str]:
     zones = {
         row.id: row.zone
-        for row in session.execute(_LOCATIONS)
+        for row in run(session, _LOCATIONS)
         if search.location_id in (None, row.id) and (row.is_step_free or Need.STEP_FREE not in search.needs)
     }
     if not zones:
@@ -198,7 +199,7 @@ def _zones(session: Session, search: Search) -> dict[int, str]:
 def _doers(session: Session, search: Search, grid_min: int, never: set[int], *, is_new: bool) -> dict[int, Doer]:
     asked = {GENDER_ASKED[need] for need in search.needs if need in GENDER_ASKED}
     doers = {}
-    for row in session.execute(_DOERS, {"visit_type_id": search.visit_type_id}):
+    for row in run(session, _DOERS, {"visit_type_id": search.visit_type_id}):
         if row.practitioner_id in never or (asked and row.gender not in asked):
             continue
         duration = row.duration_new_patient_min if is_new else row.duration_min
@@ -224,11 +225,11 @@ def _history(
         return {}, set(), True
     familiar: dict[int, str] = {}
     never: set[int] = set()
-    last = session.execute(_LAST_SEEN, {"patient_id": search.patient_id}).one_or_none()
+    last = run(session, _LAST_SEEN, {"patient_id": search.patient_id}).one_or_none()
     since = now - timedelta(days=DAYS_A_MONTH * settings.number("continuity_months"))
     if last is not None and last.starts_at >= since:
         familiar[last.practitioner_id] = SEEN_LAST
-    for practitioner_id, kind in session.execute(_PREFERENCES, {"patient_id": search.patient_id}):
+    for practitioner_id, kind in run(session, _PREFERENCES, {"patient_id": search.patient_id}):
         if kind == PreferenceKind.NEVER:
             never.add(practitioner_id)
         else:
@@ -250,9 +251,7 @@ def own_visits(session: Session, search: Search, low: datetime, high: datetime) 
     if search.patient_id is None:
         return []
     # No visit is longer than a day: that bounds the search in the index.
-    rows = session.execute(
-        _OWN_VISITS, {"patient_id": search.patient_id, "since": low - timedelta(days=1), "until": high}
-    )
+    rows = run(session, _OWN_VISITS, {"patient_id": search.patient_id, "since": low - timedelta(days=1), "until": high})
     return [
         OwnVisit(row.id, row.starts_at, row.ends_at)
         for row in rows

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.audit import Actor
+from clinic_portal.database import run
 from clinic_portal.errors import InvalidRequest, SubmissionConflict
 from clinic_portal.models import Submission
 
@@ -45,10 +46,10 @@ def begin(session: Session, actor: Actor, token: str, body: dict[str, Any]) -> t
         raise InvalidRequest("Reload the page and try again.")
     key = {"account_id": actor.account_id, "token": token}
     values = {**key, "body_hash": _hash(body), "created_at": clock.now(), "result_id": None}
-    made = session.execute(_INSERT[session.get_bind().dialect.name], values).scalar_one_or_none()
+    made = run(session, _INSERT[session.get_bind().dialect.name], values).scalar_one_or_none()
     if made is not None:
         return made, None
-    earlier = session.execute(_FIND, key).one()
+    earlier = run(session, _FIND, key).one()
     if earlier.body_hash != values["body_hash"]:
         raise SubmissionConflict(result_id=earlier.result_id)
     return 0, earlier.result_id
@@ -56,7 +57,7 @@ def begin(session: Session, actor: Actor, token: str, body: dict[str, Any]) -> t
 
 def finish(session: Session, submission_id: int, result_id: int) -> None:
     """Note what the form made."""
-    session.connection().execute(_FINISH, {"submission_id": submission_id, "result": result_id})
+    run(session, _FINISH, {"submission_id": submission_id, "result": result_id})
 
 
 def _hash(body: dict[str, Any]) -> str:

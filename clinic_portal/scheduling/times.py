@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
+from clinic_portal.database import run
 from clinic_portal.models import (
     ACTIVE,
     MAX_CELLS,
@@ -84,7 +85,8 @@ def read_stretches(session: Session, terms: Terms, low_cell: int, high_cell: int
     """
     # A visit at the first cell may need the buffer before it, and one at the last the cells after it.
     reach = max((doer.blocked_cells for doer in terms.doers.values()), default=0)
-    rows = session.execute(
+    rows = run(
+        session,
         _SESSIONS,
         {
             "visit_type_id": terms.search.visit_type_id,
@@ -104,7 +106,7 @@ def _open_pieces(session: Session, terms: Terms) -> dict[int, list[Piece]]:
         if hold.lane == 0:
             found.setdefault(hold.practitioner_id, []).extend(held_pieces(hold, terms.grid_min))
     if terms.search.moving_id is not None:
-        visit = session.execute(_MOVING, {"moving_id": terms.search.moving_id}).one_or_none()
+        visit = run(session, _MOVING, {"moving_id": terms.search.moving_id}).one_or_none()
         if visit is not None and visit.blocked_from is not None:
             piece = piece_of(visit.blocked_from, visit.blocked_until, terms.grid_min)
             found.setdefault(visit.practitioner_id, []).append(piece)
