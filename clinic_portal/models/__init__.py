@@ -5,7 +5,6 @@ from clinic_portal.models.appointments import (
     ACTIVE_SQL,
     Appointment,
     Attempt,
-    AttemptOutcome,
     CancelledBy,
     CancelReason,
     Hold,
@@ -66,8 +65,8 @@ from clinic_portal.models.schedule import (
 )
 
 __all__ = [
-    "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "Account", "Appointment", "Attempt", "AttemptOutcome", "Audience", "AuditEntry",
-    "AuditValues", "AvailabilityException", "AvailabilityRule", "Base", "CancelReason", "CancelledBy", "Channel",
+    "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "Account", "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues",
+    "AvailabilityException", "AvailabilityRule", "Base", "CancelReason", "CancelledBy", "Channel",
     "ClinicSession", "Closure", "ContactKind", "ContactPoint", "Delivery", "Event", "ExceptionKind", "ExceptionStatus",
     "Gender", "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "Lease", "Location", "Mode", "Notification", "Origin",
     "Outcome", "Patient", "PatientAccess", "Practitioner", "PractitionerKind", "PractitionerPreference",

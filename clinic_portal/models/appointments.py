@@ -239,20 +239,14 @@ class Hold(Base):
         return self.closed_at is None and self.expires_at > at
 
 
-class AttemptOutcome(enum.StrEnum):
-    BOOKED = "booked"
-    TAKEN = "taken"
-
-
 class Attempt(Base):
-    """One try to find a practitioner for a visit: how many could, who took it, how often somebody was faster."""
+    """How a visit came to its practitioner: how many could take it, who did, how often somebody was faster."""
 
     __tablename__ = "assignment_attempts"
     __table_args__ = (Index("ix_assignment_attempts_appointment_id", "appointment_id"),)
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     appointment_id: Mapped[int] = mapped_column(ForeignKey("appointments.id"))
     made_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    outcome: Mapped[AttemptOutcome] = mapped_column(one_of(AttemptOutcome, "outcome"))
-    practitioner_id: Mapped[int | None] = mapped_column(ForeignKey("practitioners.id"))
+    practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioners.id"))
     candidates: Mapped[int]
     lost_races: Mapped[int] = mapped_column(default=0)

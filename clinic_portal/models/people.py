@@ -70,14 +70,14 @@ class PreferenceKind(enum.StrEnum):
     USUAL = "usual"
 
 
-class Role(Base, RoleMixin):  # type: ignore[misc]  # the library is untyped
+class Role(Base, RoleMixin):
     __tablename__ = "roles"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(40), unique=True)
     description: Mapped[str] = mapped_column(String(200), default="")
 
 
-class Account(Base, UserMixin):  # type: ignore[misc]  # the library is untyped
+class Account(Base, UserMixin):
     """Somebody who signs in."""
 
     __tablename__ = "accounts"
@@ -87,7 +87,10 @@ class Account(Base, UserMixin):  # type: ignore[misc]  # the library is untyped
     active: Mapped[bool] = mapped_column(default=True)
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    roles: Mapped[list[Role]] = relationship(secondary="role_grants", lazy="selectin", viewonly=True)
+    # Flask-Security reads the roles here; they are given as grants.
+    roles: Mapped[list[Role]] = relationship(  # type: ignore[assignment]
+        secondary="role_grants", lazy="selectin", viewonly=True
+    )
     grants: Mapped[list[RoleGrant]] = relationship(back_populates="account")
 
     def has_role_name(self, *names: RoleName) -> bool:

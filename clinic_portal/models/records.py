@@ -97,7 +97,10 @@ class Notification(Base):
 
 
 class AuditEntry(Base):
-    """Who did what to which record, and for whom; append-only. The values lie in a table beside it, so that a person can be erased."""
+    """Who did what to which record, and for whom; append-only.
+
+    The values lie in a table beside it, so that a person can be erased and the entries stay.
+    """
 
     __tablename__ = "audit_entries"
     __table_args__ = (Index("ix_audit_entries_subject", "subject_type", "subject_id"),)

@@ -1,4 +1,4 @@
-"""When and where practitioners work: places, visit types, weekly rules, exceptions, closures, and the sessions from them."""
+"""When and where practitioners work: places, visit types, weekly rules, exceptions, closures, sessions from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from clinic_portal.models.base import Base, BigId, UTCDateTime, new_public_id, one_of
 from clinic_portal.models.people import Practitioner
 
-# A mask is a signed 64-bit integer on both databases; 60 cells leave its sign alone and are five hours on the 5-minute grid.
+# A mask is a signed 64-bit integer on both databases; 60 cells leave its sign alone: five hours on the 5-minute grid.
 MAX_CELLS = 60
 
 

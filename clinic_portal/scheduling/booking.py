@@ -16,7 +16,6 @@ from clinic_portal.models import (
     ACTIVE,
     Appointment,
     Attempt,
-    AttemptOutcome,
     CancelledBy,
     CancelReason,
     Hold,
@@ -162,7 +161,6 @@ def _note_attempt(session: Session, visit: Appointment, placement: Placement, no
     attempt = {
         "appointment_id": visit.id,
         "made_at": now,
-        "outcome": AttemptOutcome.BOOKED,
         "practitioner_id": placement.practitioner_id,
         "candidates": placement.candidates,
         "lost_races": placement.lost_races,
@@ -205,7 +203,7 @@ def _move(
     session: Session, actor: Actor, visit: Appointment, search: Search, starts_at: datetime, hold_id: int | None
 ) -> None:
     before = columns_of(visit, TOLD)
-    old_starts_at, old_practitioner_id = visit.starts_at, visit.practitioner_id
+    old_starts_at, old_practitioner_id, old_location_id = visit.starts_at, visit.practitioner_id, visit.location_id
     assert old_starts_at is not None
     assert old_practitioner_id is not None
     if starts_at == old_starts_at:
@@ -219,7 +217,13 @@ def _move(
     session.flush()
     _note_attempt(session, visit, placement, terms.now)
     record(session, actor, "move", visit, before=before, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
-    outbox.tell_moved(session, visit, old_starts_at=old_starts_at, old_practitioner_id=old_practitioner_id)
+    outbox.tell_moved(
+        session,
+        visit,
+        old_starts_at=old_starts_at,
+        old_practitioner_id=old_practitioner_id,
+        old_location_id=old_location_id,
+    )
 
 
 def _exchange(

@@ -599,12 +599,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("appointment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column(
-            "outcome",
-            sa.Enum("booked", "taken", name="outcome", native_enum=False, create_constraint=True, length=24),
-            nullable=False,
-        ),
-        sa.Column("practitioner_id", sa.Integer(), nullable=True),
+        sa.Column("practitioner_id", sa.Integer(), nullable=False),
         sa.Column("candidates", sa.Integer(), nullable=False),
         sa.Column("lost_races", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
