@@ -1,0 +1,124 @@
+"""What workers do when somebody rings, and everything that happens by itself, in one list.
+
+Every job means "look, and do what is due": it carries nothing, and may run twice, late, or in two places.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from clinic_portal import clock, leases, queues
+from clinic_portal.database import db
+from clinic_portal.models import Location
+from clinic_portal.notifications import delivery
+from clinic_portal.scheduling.holds import close_expired_holds
+from clinic_portal.scheduling.sessions import roll_sessions
+
+# A message that nobody fetched for this long was rung for in vain; then another ring is tried.
+RING_AGAIN_AFTER = timedelta(seconds=3)
+# And after this long no worker seems to be there: the sweeper sends it itself.
+SEND_HERE_AFTER = timedelta(seconds=30)
+NIGHTLY_AT_MIN = 2 * 60
+
+log = logging.getLogger(__name__)
+
+
+def deliver_notifications() -> None:
+    """Send the messages that are due."""
+    if not delivery.deliver_due():
+        # The rest is another job's, or this one would be stopped in the middle of a mail.
+        queues.ring("deliver_notifications")
+
+
+def roll_horizon() -> None:
+    """Make the sessions of the days that have come within the horizon."""
+    log.info("sessions made for %d practitioners", roll_sessions())
+
+
+def sweep() -> None:
+    """Do every duty whose time has come, from what the database says alone; one that fails holds up no other."""
+    with_times = leases.done_times(_fresh_session())
+    for duty in DUTIES:
+        due_before = duty.due_before(clock.now())
+        done_at = with_times.get(duty.name)
+        if done_at is None or done_at < due_before:
+            _do(duty, due_before)
+
+
+def last_sweep_at(session: Session) -> datetime | None:
+    """When any duty was last done: the sign that somebody sweeps."""
+    times = leases.done_times(session)
+    return max((times[duty.name] for duty in DUTIES if duty.name in times), default=None)
+
+
+@dataclass(frozen=True)
+class Duty:
+    """Something that happens by itself. It is due when it was last done before `due_before(now)`.
+
+    `lease`: how long others leave it alone while it runs, and how long it rests after it failed.
+    """
+
+    name: str
+    run: Callable[[], object]
+    due_before: Callable[[datetime], datetime]
+    lease: timedelta = timedelta(seconds=15)
+
+
+def _every(seconds: float) -> Callable[[datetime], datetime]:
+    return lambda now: now - timedelta(seconds=seconds)
+
+
+def _nightly(now: datetime) -> datetime:
+    """The last time that it was two at night at the clinic: a night that was missed is made up for."""
+    zone = _fresh_session().scalar(select(Location.zone).order_by(Location.id).limit(1)) or "UTC"
+    today = clock.local_date(now, zone)
+    tonight = clock.wall_to_instant(today, NIGHTLY_AT_MIN, zone)
+    return tonight if tonight <= now else clock.wall_to_instant(today - timedelta(days=1), NIGHTLY_AT_MIN, zone)
+
+
+def _have_messages_sent() -> None:
+    """Ring for messages that wait; send them here when nobody hears it, or nobody came."""
+    session = _fresh_session()
+    oldest = delivery.oldest_due_at(session)
+    session.rollback()
+    if oldest is None:
+        return
+    waited = clock.now() - oldest
+    if waited < RING_AGAIN_AFTER:
+        return
+    if waited > SEND_HERE_AFTER or not queues.ring("deliver_notifications"):
+        delivery.deliver_due()
+
+
+# Everything that happens by itself. The sweeper looks every five seconds.
+DUTIES = (
+    Duty("send messages", _have_messages_sent, _every(4)),
+    Duty("close expired holds", close_expired_holds, _every(60)),
+    Duty("roll horizon", roll_horizon, _nightly, lease=timedelta(minutes=5)),
+)
+
+
+def _do(duty: Duty, due_before: datetime) -> None:
+    try:
+        turn = leases.take_turn(duty.name, due_before=due_before, lease=duty.lease)
+        if turn is not None:
+            duty.run()
+            leases.end_turn(duty.name, turn)
+    except Exception as error:  # noqa: BLE001  # whatever it is, the other duties are not to blame
+        # Where, not what: the text of a database error repeats the values of its row.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("%s failed: %s\n%s", duty.name, type(error).__name__, where)
+
+
+def _fresh_session() -> Session:
+    session = db.session()
+    # What this session saw in the sweep before is old by now.
+    session.rollback()
+    return session

@@ -1,0 +1,188 @@
+"""One message about to leave: whether it still is true, to which address it goes, and the facts it will tell.
+
+Read at the last moment and outside any write, so that a visit cancelled a second ago is not confirmed now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from clinic_portal import clock
+from clinic_portal.models import (
+    Appointment,
+    ContactKind,
+    ContactPoint,
+    Event,
+    Location,
+    Notification,
+    Patient,
+    Recipient,
+    Relation,
+    Status,
+)
+from clinic_portal.settings import load_settings
+
+
+class Overtaken(Exception):
+    """The message is no longer true or no longer of use; `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NoAddress(Exception):
+    """There is no address any more that the message could go to."""
+
+
+@dataclass(frozen=True)
+class PlaceFacts:
+    """Where a visit takes place."""
+
+    name: str
+    address: str
+    zone: str
+
+
+@dataclass(frozen=True)
+class When:
+    """When and where a visit is, or was for who lost it; and for one that was moved, when before."""
+
+    starts_at: datetime
+    ends_at: datetime | None
+    place: PlaceFacts
+    old_starts_at: datetime | None = None
+    old_zone: str = ""
+
+
+@dataclass(frozen=True)
+class Letter:
+    """Everything a mail tells or needs, free of the database."""
+
+    dedupe_key: str
+    event: Event
+    recipient: Recipient
+    sequence: int
+    created_at: datetime
+    address: str
+    contact_point_id: int | None
+    for_whom: str | None
+    public_id: str
+    reference: str
+    when: When
+    with_whom: str
+    visit_name: str
+    is_sensitive: bool
+    clinic_name: str
+    clinic_phone: str
+
+
+_ROW = select(Notification).options(
+    joinedload(Notification.appointment).options(
+        joinedload(Appointment.visit_type),
+        joinedload(Appointment.location),
+        joinedload(Appointment.practitioner),
+        joinedload(Appointment.patient).options(selectinload(Patient.contact_points)),
+    ),
+    joinedload(Notification.practitioner),
+    joinedload(Notification.contact_point),
+)
+
+
+def read_letter(session: Session, notification_id: int) -> Letter:
+    """Read what one message has to say now.
+
+    Raises: Overtaken when it should not leave any more, NoAddress when it cannot.
+    """
+    row = session.scalars(_ROW.where(Notification.id == notification_id)).one()
+    reason = why_overtaken(row, clock.now())
+    if reason is not None:
+        raise Overtaken(reason)
+    contact_point_id, address, for_whom = _address(row)
+    settings = load_settings(session)
+    visit = row.appointment
+    return Letter(
+        dedupe_key=row.dedupe_key,
+        event=row.event,
+        recipient=row.recipient,
+        sequence=row.sequence,
+        created_at=row.created_at,
+        address=address,
+        contact_point_id=contact_point_id,
+        for_whom=for_whom,
+        public_id=visit.public_id,
+        reference=visit.reference,
+        when=_when(session, row),
+        with_whom=visit.practitioner.name if visit.practitioner else "",
+        visit_name=visit.visit_type.message_name,
+        is_sensitive=visit.visit_type.is_sensitive,
+        clinic_name=settings.value("clinic_name"),
+        clinic_phone=settings.value("clinic_phone"),
+    )
+
+
+def why_overtaken(row: Notification, now: datetime) -> str | None:
+    """Why a message should not leave any more, as a code; None when it should.
+
+    A booking or a move is told only while it stands exactly so. A cancel is told unless the visit stands again for
+    this very reader, or was cancelled once more since: then a newer message says so.
+    Source: UC6.2, UC6.7.
+    """
+    visit = row.appointment
+    if visit.patient.deceased_on is not None:
+        return "deceased"
+    is_current = row.sequence == visit.sequence
+    if row.event == Event.CANCELLED:
+        concerns_reader = row.recipient == Recipient.PATIENT or row.practitioner_id == visit.practitioner_id
+        return "newer" if concerns_reader and (visit.is_active or not is_current) else None
+    if not is_current:
+        return "newer"
+    if visit.status != Status.BOOKED:
+        return f"visit_{visit.status}"
+    return "past" if visit.ends_at is None or visit.ends_at <= now else None
+
+
+def _address(row: Notification) -> tuple[int | None, str, str | None]:
+    """The contact point, its address, and the patient's name where somebody else reads the mail."""
+    if row.recipient == Recipient.PRACTITIONER:
+        if row.practitioner is None or not row.practitioner.email:
+            raise NoAddress
+        return None, row.practitioner.email, None
+    patient = row.appointment.patient
+    contact = _usable_contact(row, patient)
+    return contact.id, contact.value, None if contact.whose == Relation.SELF else patient.called_name
+
+
+def _usable_contact(row: Notification, patient: Patient) -> ContactPoint:
+    """The address that was chosen with the change, or the best one left if it has ended or failed since."""
+    chosen = [row.contact_point] if row.contact_point else []
+    for contact in [*chosen, *patient.contact_points]:
+        if contact.is_usable and contact.kind == ContactKind.EMAIL:
+            return contact
+    raise NoAddress
+
+
+def _when(session: Session, row: Notification) -> When:
+    visit = row.appointment
+    assert visit.starts_at is not None
+    assert visit.location is not None
+    now_there = When(visit.starts_at, visit.ends_at, _place(visit.location))
+    if "old_starts_at" not in row.facts:
+        return now_there
+    old_starts_at = datetime.fromisoformat(row.facts["old_starts_at"])
+    old_location = session.get(Location, row.facts.get("old_location_id") or visit.location.id)
+    old_place = _place(old_location or visit.location)
+    if row.event == Event.CANCELLED:
+        # A colleague took the visit over: its new time is none of this reader's business.
+        return When(old_starts_at, None, old_place)
+    if row.event == Event.BOOKED or old_starts_at == visit.starts_at:
+        return now_there
+    return replace(now_there, old_starts_at=old_starts_at, old_zone=old_place.zone)
+
+
+def _place(location: Location) -> PlaceFacts:
+    return PlaceFacts(location.name, location.address, location.zone)

@@ -1,0 +1,156 @@
+"""What is said: the words, the layout and the calendar part of each mail.
+
+A sensitive visit type is told neutrally everywhere: no place, no practitioner, no visit type, only that there is an
+appointment at the clinic, and when. Practitioners never read a patient's name in a mail.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from css_inline import CSSInliner
+from flask import current_app
+from sqlalchemy.orm import Session
+
+from clinic_portal import clock, wording
+from clinic_portal.config import Config
+from clinic_portal.models import Appointment, Event, Recipient
+from clinic_portal.notifications.calendar import Entry, Method, place_told, to_ics
+from clinic_portal.notifications.channels import Refused
+from clinic_portal.notifications.letters import Letter
+from clinic_portal.settings import load_settings
+
+CALENDAR_FILE = "appointment.ics"
+# Where the place itself would tell what the visit is about.
+PLACE_BEHIND_LINK = "see the link below"
+
+
+def compose(letter: Letter) -> EmailMessage:
+    """Make the mail of one letter: plain words, the same laid out, and the calendar entry, inside and attached.
+
+    Raises: Refused when the reader's address is none.
+    """
+    config: Config = current_app.config["PORTAL"]
+    words = _words(letter, config)
+    name = f"email/{_TEMPLATES[letter.recipient]}{letter.event}"
+    subject, _, plain = _render(f"{name}.txt", words).strip().partition("\n")
+    method = Method.CANCEL if letter.event == Event.CANCELLED else Method.REQUEST
+    entry = to_ics(_entry(letter, config.mail_from), method, letter.address)
+
+    mail = EmailMessage(policy=SMTP)
+    mail["Subject"] = subject.strip()
+    mail["From"] = Address(letter.clinic_name, addr_spec=config.mail_from)
+    mail["To"] = _reader(letter.address)
+    mail["Date"] = clock.now()
+    mail["Message-ID"] = message_id(letter.dedupe_key, config.mail_from)
+    # RFC 3834: asks out-of-office machines not to answer.
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(plain.strip() + "\n")
+    mail.add_alternative(_inliner().inline(_render(f"{name}.html", words)), subtype="html")
+    # Last, because readers show the last alternative they understand, and calendars look there (RFC 2046 5.1.4).
+    mail.add_alternative(entry.decode(), subtype="calendar", params={"method": method.value}, cte="base64")
+    mail.add_attachment(entry, maintype="application", subtype="ics", filename=CALENDAR_FILE)
+    return mail
+
+
+def calendar_file(session: Session, appointment: Appointment) -> bytes:
+    """The file behind "Add to your calendar"; the same entry as in the mails, so that nobody gets it twice.
+
+    Raises: ValueError when the appointment has no time yet.
+    """
+    if appointment.starts_at is None or appointment.location is None:
+        raise ValueError("an appointment without a time has no calendar entry")
+    clinic_name = load_settings(session).value("clinic_name")
+    config: Config = current_app.config["PORTAL"]
+    entry = Entry(
+        public_id=appointment.public_id,
+        sequence=appointment.sequence,
+        stamped_at=clock.now(),
+        starts_at=appointment.starts_at,
+        ends_at=appointment.ends_at,
+        clinic_name=clinic_name,
+        where=place_told(clinic_name, None if appointment.visit_type.is_sensitive else appointment.location),
+        organiser=config.mail_from,
+        is_cancelled=not appointment.is_active,
+    )
+    return to_ics(entry, Method.PUBLISH)
+
+
+def message_id(key: str, mail_from: str) -> str:
+    """The same id for every try of the same message, so that mail programs drop a second copy."""
+    return f"<{hashlib.sha256(key.encode()).hexdigest()[:32]}@{mail_from.rpartition('@')[2]}>"
+
+
+def _reader(address: str) -> Address:
+    try:
+        return Address(addr_spec=address)
+    except (ValueError, IndexError, MessageError) as error:
+        raise Refused("address_not_valid", is_bad_address=True) from error
+
+
+_TEMPLATES = {Recipient.PATIENT: "", Recipient.PRACTITIONER: "practitioner_"}
+
+
+def _render(name: str, words: dict[str, Any]) -> str:
+    # Not flask.render_template: a worker has no request that the pages' context could ask.
+    return current_app.jinja_env.get_template(name).render(words)
+
+
+@cache
+def _inliner() -> CSSInliner:
+    return CSSInliner(load_remote_stylesheets=False)
+
+
+def _words(letter: Letter, config: Config) -> dict[str, Any]:
+    when = letter.when
+    facts: dict[str, str | None] = {
+        "reference": letter.reference,
+        "for_whom": letter.for_whom,
+        "manage_url": _link(letter, config),
+        **_told("when", when.starts_at, when.place.zone),
+        **_told("old", when.old_starts_at, when.old_zone),
+        "where_name": letter.clinic_name if letter.is_sensitive else when.place.name,
+        "where_address": PLACE_BEHIND_LINK if letter.is_sensitive else when.place.address,
+        "with_whom": None if letter.is_sensitive else letter.with_whom,
+        "visit_name": None if letter.is_sensitive else letter.visit_name,
+    }
+    return {"appointment": facts, "clinic": {"name": letter.clinic_name, "phone": letter.clinic_phone}}
+
+
+def _told(prefix: str, instant: datetime | None, zone: str) -> dict[str, str | None]:
+    if instant is None:
+        return {f"{prefix}_day": None, f"{prefix}_time": None}
+    return {f"{prefix}_day": wording.day_long(instant, zone), f"{prefix}_time": wording.time_short(instant, zone)}
+
+
+def _link(letter: Letter, config: Config) -> str:
+    """Address of the page to go on from, as readers see the portal; no request is there to know it."""
+    parts = urlsplit(config.base_url)
+    routes = current_app.url_map.bind(parts.netloc, script_name=parts.path or "/", url_scheme=parts.scheme)
+    if letter.recipient == Recipient.PATIENT:
+        return routes.build("patient.appointment", {"public_id": letter.public_id}, force_external=True)
+    on = clock.local_date(letter.when.starts_at, letter.when.place.zone).isoformat()
+    return routes.build("doctor.day", {"day": on}, force_external=True)
+
+
+def _entry(letter: Letter, organiser: str) -> Entry:
+    return Entry(
+        public_id=letter.public_id,
+        sequence=letter.sequence,
+        # When the change was made, not when this try was: a second copy is the same to the byte.
+        stamped_at=letter.created_at,
+        starts_at=letter.when.starts_at,
+        ends_at=letter.when.ends_at,
+        clinic_name=letter.clinic_name,
+        where=place_told(letter.clinic_name, None if letter.is_sensitive else letter.when.place),
+        organiser=organiser,
+        is_cancelled=letter.event == Event.CANCELLED,
+    )

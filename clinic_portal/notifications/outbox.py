@@ -1,0 +1,213 @@
+"""The ledger of messages: one row per event, person and channel, written in the transaction of the change itself.
+
+A change that is rolled back tells nobody, and one that is committed tells everybody, whatever happens to the queue, the
+workers or the mail server afterwards. Rows keep facts, never texts. Nothing is taken back here when a later change
+overtakes a message: that is judged when it is about to leave (see `delivery.py`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy.orm import Session
+
+from clinic_portal import clock, queues
+from clinic_portal.database import after_commit, run
+from clinic_portal.models import (
+    Appointment,
+    Channel,
+    ContactKind,
+    ContactPoint,
+    Delivery,
+    Event,
+    Notification,
+    Patient,
+    Practitioner,
+    Recipient,
+)
+
+# Written against the tables themselves, and made once: both run inside every reservation.
+_patient, _practitioner, _contact = Patient.__table__.c, Practitioner.__table__.c, ContactPoint.__table__.c
+_FIRST_EMAIL = (
+    select(_contact.id)
+    .where(
+        _contact.patient_id == _patient.id,
+        _contact.kind == ContactKind.EMAIL,
+        _contact.ended_at.is_(None),
+        _contact.failed_at.is_(None),
+    )
+    .order_by(_contact.preferred_rank, _contact.id)
+    .limit(1)
+    .scalar_subquery()
+)
+_CONCERNED = (
+    select(_patient.deceased_on, _FIRST_EMAIL, _practitioner.id, _practitioner.email)
+    .join_from(
+        Patient.__table__, Practitioner.__table__, _practitioner.id.in_([bindparam("first"), bindparam("second")])
+    )
+    .where(_patient.id == bindparam("patient"))
+)
+_WRITE = insert(cast("Table", Notification.__table__))
+
+# Calls have no moment of sending at which they could be found overtaken.
+_OVERTAKE_CALLS = (
+    update(Notification)
+    .where(Notification.appointment_id == bindparam("visit"), Notification.delivery == Delivery.TO_CALL)
+    .values(delivery=Delivery.SUPERSEDED, detail="newer")
+    .execution_options(synchronize_session=False)
+)
+
+
+class _People(NamedTuple):
+    """Whom a change concerns, and how they can be reached."""
+
+    is_deceased: bool
+    contact_point_id: int | None
+    practitioners_with_email: frozenset[int]
+
+
+def tell_booked(session: Session, appointment: Appointment) -> None:
+    """Tell the patient and the practitioner that a visit was booked, inside the caller's transaction.
+
+    Args: appointment: flushed, with its practitioner and its final sequence.
+    Rings: deliver_notifications, after the caller's commit.
+    Source: UC6.1, UC6.3.
+    """
+    _tell(session, appointment, Event.BOOKED, {appointment.practitioner_id: Event.BOOKED}, {})
+
+
+def tell_moved(
+    session: Session,
+    appointment: Appointment,
+    *,
+    old_starts_at: datetime,
+    old_practitioner_id: int,
+    old_location_id: int | None = None,
+) -> None:
+    """Tell everybody that a visit was moved; a practitioner who lost it hears of a cancel, one who got it of a booking.
+
+    Args: appointment: flushed, as it is now; old_location_id: where it was, if elsewhere.
+    Rings: deliver_notifications, after the caller's commit.
+    Source: UC6.1, UC6.3.
+    """
+    facts = {"old_starts_at": old_starts_at.isoformat(), "old_location_id": old_location_id}
+    if old_practitioner_id == appointment.practitioner_id:
+        practitioners: dict[int | None, Event] = {old_practitioner_id: Event.MOVED}
+    else:
+        practitioners = {old_practitioner_id: Event.CANCELLED, appointment.practitioner_id: Event.BOOKED}
+    _tell(session, appointment, Event.MOVED, practitioners, facts)
+
+
+def tell_cancelled(session: Session, appointment: Appointment) -> None:
+    """Tell the patient and the practitioner that a visit will not take place.
+
+    Args: appointment: flushed; its sequence was raised by the cancel, so that calendars take the entry out.
+    Rings: deliver_notifications, after the caller's commit.
+    Source: UC6.1, UC6.3.
+    """
+    _tell(session, appointment, Event.CANCELLED, {appointment.practitioner_id: Event.CANCELLED}, {})
+
+
+def dedupe_key(
+    appointment_id: int, event: Event, sequence: int, recipient: Recipient, recipient_id: int, channel: Channel
+) -> str:
+    """The name of one message; the same message can be written once only, and has the same Message-ID in every try."""
+    return f"appointment:{appointment_id}:{event}:{sequence}:{recipient}:{recipient_id}:{channel}"
+
+
+def call_instead(session: Session, row: Notification) -> None:
+    """Put a message that cannot reach its patient by mail on the desk's list of calls, in the caller's transaction."""
+    if row.recipient != Recipient.PATIENT or row.patient_id is None:
+        return
+    key = dedupe_key(row.appointment_id, row.event, row.sequence, Recipient.PATIENT, row.patient_id, Channel.CALL)
+    told = _row(key, row.appointment_id, row.event, row.sequence, row.facts)
+    _write(session, [told | _to_patient(row.patient_id, None)])
+
+
+def _tell(
+    session: Session,
+    appointment: Appointment,
+    event: Event,
+    practitioners: dict[int | None, Event],
+    facts: dict[str, Any],
+) -> None:
+    people = _people(session, appointment.patient_id, list(practitioners))
+    if people.is_deceased:
+        return
+    rows = [_patient_row(appointment, event, facts, people.contact_point_id)]
+    for practitioner_id, what in practitioners.items():
+        if practitioner_id is not None and practitioner_id in people.practitioners_with_email:
+            rows.append(_practitioner_row(appointment, what, facts, practitioner_id))
+    if appointment.sequence:
+        run(session, _OVERTAKE_CALLS, {"visit": appointment.id})
+    _write(session, rows)
+    after_commit(_ring)
+
+
+def _ring() -> None:
+    queues.ring("deliver_notifications")
+
+
+def _people(session: Session, patient_id: int, practitioner_ids: list[int | None]) -> _People:
+    ids = {"patient": patient_id, "first": practitioner_ids[0], "second": practitioner_ids[-1]}
+    found = run(session, _CONCERNED, ids).all()
+    deceased_on, contact_point_id = found[0][:2]
+    return _People(deceased_on is not None, contact_point_id, frozenset(row[2] for row in found if row[3]))
+
+
+def _patient_row(
+    appointment: Appointment, event: Event, facts: dict[str, Any], contact_point_id: int | None
+) -> dict[str, Any]:
+    way = _to_patient(appointment.patient_id, contact_point_id)
+    key = dedupe_key(
+        appointment.id, event, appointment.sequence, Recipient.PATIENT, appointment.patient_id, way["channel"]
+    )
+    return _row(key, appointment.id, event, appointment.sequence, facts) | way
+
+
+def _practitioner_row(
+    appointment: Appointment, event: Event, facts: dict[str, Any], practitioner_id: int
+) -> dict[str, Any]:
+    key = dedupe_key(
+        appointment.id, event, appointment.sequence, Recipient.PRACTITIONER, practitioner_id, Channel.EMAIL
+    )
+    return _row(key, appointment.id, event, appointment.sequence, facts) | {
+        "recipient": Recipient.PRACTITIONER,
+        "practitioner_id": practitioner_id,
+        "channel": Channel.EMAIL,
+        "delivery": Delivery.DUE,
+    }
+
+
+def _to_patient(patient_id: int, contact_point_id: int | None) -> dict[str, Any]:
+    by_mail = contact_point_id is not None
+    return {
+        "recipient": Recipient.PATIENT,
+        "patient_id": patient_id,
+        "contact_point_id": contact_point_id,
+        "channel": Channel.EMAIL if by_mail else Channel.CALL,
+        "delivery": Delivery.DUE if by_mail else Delivery.TO_CALL,
+    }
+
+
+def _row(key: str, appointment_id: int, event: Event, sequence: int, facts: dict[str, Any]) -> dict[str, Any]:
+    now = clock.now()
+    return {
+        "dedupe_key": key,
+        "appointment_id": appointment_id,
+        "event": event,
+        "sequence": sequence,
+        "facts": facts,
+        "patient_id": None,
+        "practitioner_id": None,
+        "contact_point_id": None,
+        "created_at": now,
+        "next_try_at": now,
+        "tries": 0,
+    }
+
+
+def _write(session: Session, rows: list[dict[str, Any]]) -> None:
+    run(session, _WRITE, rows)
