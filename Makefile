@@ -1,0 +1,44 @@
+# `make` alone says what there is. Needs Python 3.11+ and nothing else.
+SHELL := /bin/bash
+PYTEST = .venv/bin/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help run setup assets reset-demo test fast check bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Bring .venv and the assets up to date
+	@.ci/prepare
+
+run: setup ## Start the portal: everything it needs, one address, Ctrl-C stops it
+	@exec .venv/bin/clinic-portal run
+
+assets: setup ## Rebuild styles and scripts if their sources changed
+
+reset-demo: setup ## Throw the demo clinic away and make it again (refuses production)
+	@.venv/bin/clinic-portal reset-demo
+
+test: ## Install what tests need and run all of them
+	@.ci/prepare test
+	@.ci/chromium
+	@$(PYTEST)
+
+fast: ## Only the fast tests
+	@.ci/prepare test
+	@$(PYTEST) -m "not slow and not postgres and not browser"
+
+check: ## Lint, format check, types, import rules
+	@.ci/prepare check
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy clinic_portal worker.py
+	.venv/bin/lint-imports
+
+bench: ## Measure the core, with the figures of the README
+	@.ci/prepare test
+	@.venv/bin/python -m tests.bench
+
+clean: ## Remove what was built or installed; keeps the data folder
+	rm -rf .venv static/node_modules static/dist build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,151 @@
+"""The `clinic-portal` command."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+
+import click
+import flask_migrate
+from sqlalchemy import text
+
+import worker
+from clinic_portal import create_app, demo, jobs
+from clinic_portal.config import DEMO, Config, ConfigError, load_config
+from clinic_portal.database import db
+from clinic_portal.errors import DomainError
+from clinic_portal.settings import choose_grid
+from clinic_portal.supervisor import Supervisor, lock, ports, web
+
+
+class Commands(click.Group):
+    """Says in one line what is wrong, instead of where in the code it was noticed."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (ConfigError, DomainError, lock.AlreadyRunning) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=Commands)
+def main() -> None:
+    """Run and look after the clinic portal."""
+
+
+@main.command()
+def run() -> None:
+    """Start everything: database, queue, pages, workers, sweeper. Ctrl-C stops it."""
+    config = load_config()
+    with lock.claim(config) as claim:
+        config = ports.settle_port(config, claim.left_behind)
+        claim.tell(config.base_url, config.port)
+        prepare_database(config)
+        Supervisor(config, _say).run(when_up=lambda: _greet(config))
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    with create_app(config := load_config()).app_context():
+        _upgrade(config)
+
+
+@main.command("seed-demo")
+def seed_demo() -> None:
+    """Fill an empty database with the demo clinic."""
+    _refuse_production(config := load_config())
+    with create_app(config).app_context():
+        _upgrade(config)
+        if not demo.is_empty():
+            raise click.ClickException("The database is not empty; `reset-demo` starts again.")
+        demo.seed()
+
+
+@main.command("reset-demo")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset_demo(yes: bool) -> None:
+    """Throw the demo clinic away and make it again."""
+    _refuse_production(config := load_config())
+    with lock.claim(config):
+        app = create_app(config)
+        with app.app_context():
+            where = db.engine.url.render_as_string(hide_password=True)
+            if not yes:
+                click.confirm(f"Delete everything in {where}?", abort=True)
+            _empty_database(config)
+            db.engine.dispose()
+        shutil.rmtree(config.mail_dir, ignore_errors=True)
+        prepare_database(config)
+
+
+@main.command("roll-horizon")
+def roll_horizon() -> None:
+    """Extend the doctors' sessions to the booking horizon now instead of tonight."""
+    with create_app().app_context():
+        jobs.roll_horizon()
+
+
+@main.command("web")
+def serve_web() -> None:
+    """Run only the web server."""
+    web.serve(load_config())
+
+
+main.add_command(worker.work)
+main.add_command(worker.sweep)
+
+
+def _upgrade(config: Config) -> None:
+    flask_migrate.upgrade()
+    choose_grid(grid_min=config.grid_min)
+
+
+def prepare_database(config: Config) -> None:
+    """Bring the database to the newest schema, and fill it with the demo clinic when it is empty and a demo."""
+    click.echo("Preparing the database ...")
+    app = create_app(config)
+    with app.app_context():
+        _upgrade(config)
+        if config.environment == DEMO and demo.is_empty():
+            click.echo("Making the demo clinic ...")
+            demo.seed()
+        db.engine.dispose()
+
+
+def _empty_database(config: Config) -> None:
+    """Migrations only go forward, so an empty database is a new one."""
+    if config.is_sqlite:
+        path = Path(str(db.engine.url.database))
+        for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+            file.unlink(missing_ok=True)
+        return
+    with db.engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+
+
+def _refuse_production(config: Config) -> None:
+    if config.is_production:
+        raise click.ClickException("The demo clinic is not for PORTAL_ENV=production.")
+
+
+def _say(text: str) -> None:
+    # A terminal that was closed must not keep the portal from stopping in good order.
+    with contextlib.suppress(OSError):
+        click.echo(text)
+
+
+def _greet(config: Config) -> None:
+    _say(f"\nThe clinic portal is at {config.base_url}")
+    if config.environment == DEMO:
+        rows = [("Sign in as", "e-mail", "password"), *demo.sign_ins()]
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        for row in rows:
+            _say("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    _say(f"Logs are in {config.data_dir / 'logs'}. Ctrl-C stops everything.\n")
+
+
+if __name__ == "__main__":
+    main()
