@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
-from clinic_portal.backoffice.find import fold
 from clinic_portal.demo.names import HERITAGES, STREETS, Heritage
-from clinic_portal.models import ContactKind, Gender, Relation
+from clinic_portal.models import ContactKind, Gender, Relation, fold
 
 PATIENTS = 300
 SHARE_WITH_ACCOUNT = 0.55

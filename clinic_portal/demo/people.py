@@ -8,7 +8,6 @@ from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
-from clinic_portal.backoffice.find import fold
 from clinic_portal.demo.chance import public_id
 from clinic_portal.demo.clinic import Clinic
 from clinic_portal.demo.households import Member, make_households
@@ -24,6 +23,7 @@ from clinic_portal.models import (
     PreferenceKind,
     Relation,
     RoleName,
+    fold,
 )
 
 # From this birthday on nobody acts for somebody by being the parent.

@@ -18,6 +18,7 @@ from clinic_portal.models.appointments import (
     id_from_reference,
 )
 from clinic_portal.models.base import Base, UTCDateTime, columns_of, new_public_id
+from clinic_portal.models.names import fold
 from clinic_portal.models.people import (
     Account,
     ContactKind,
@@ -72,5 +73,5 @@ __all__ = [
     "Outcome", "Patient", "PatientAccess", "Practitioner", "PractitionerKind", "PractitionerPreference",
     "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "Relation", "ReleasePolicy", "Role",
     "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting", "Status", "Submission", "UTCDateTime", "VisitType",
-    "columns_of", "id_from_reference", "new_public_id",
+    "columns_of", "fold", "id_from_reference", "new_public_id",
 ]  # fmt: skip

@@ -67,6 +67,9 @@ class Notification(Base):
         Index("ix_notifications_due", "next_try_at",
               sqlite_where=text("delivery IN ('due', 'sending')"),
               postgresql_where=text("delivery IN ('due', 'sending')")),
+        Index("ix_notifications_for_staff", "delivery",
+              sqlite_where=text("delivery IN ('to_call', 'failed')"),
+              postgresql_where=text("delivery IN ('to_call', 'failed')")),
         Index("ix_notifications_appointment_id", "appointment_id"),
     )  # fmt: skip
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

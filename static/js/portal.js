@@ -37,6 +37,7 @@ function followSwap() {
   });
   document.addEventListener("htmx:after:settle", (event) => {
     initAll({ scope: event.target });
+    tellZone();
     const heading = focusNext && byId(focusNext);
     if (!heading) return;
     focusNext = null;
@@ -63,9 +64,19 @@ function watchHold() {
   tell(0, "We are no longer keeping this time for you. You can still try to book it.");
 }
 
+// Whoever is elsewhere is told whose clock the times are by.
+function tellZone() {
+  const note = byId("zone-note");
+  if (!note) return;
+  const now = new Date();
+  const wall = (timeZone) => now.toLocaleString("en-GB", { timeZone });
+  if (wall(undefined) !== wall(note.dataset.zone)) note.hidden = false;
+}
+
 document.body.classList.add("nhsuk-frontend-supported");
 guardForms();
 repeatChoice();
 followSwap();
 watchHold();
+tellZone();
 initAll({ scope: document.body });

@@ -120,7 +120,12 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("patients", schema=None) as batch_op:
         batch_op.create_index("ix_patients_birth_on", ["birth_on"], unique=False)
-        batch_op.create_index("ix_patients_search_name", ["search_name"], unique=False)
+        batch_op.create_index(
+            "ix_patients_search_name",
+            ["search_name"],
+            unique=False,
+            postgresql_ops={"search_name": "varchar_pattern_ops"},
+        )
 
     op.create_table(
         "practitioners",
@@ -750,6 +755,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("delivery IN ('due', 'sending')"),
             postgresql_where=sa.text("delivery IN ('due', 'sending')"),
+        )
+        batch_op.create_index(
+            "ix_notifications_for_staff",
+            ["delivery"],
+            unique=False,
+            sqlite_where=sa.text("delivery IN ('to_call', 'failed')"),
+            postgresql_where=sa.text("delivery IN ('to_call', 'failed')"),
         )
 
     op.create_table(

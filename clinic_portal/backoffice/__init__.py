@@ -1,0 +1,45 @@
+"""The back office: what people at the desk look at, under /backoffice/, on Flask-Admin."""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_admin import Admin
+from flask_admin.theme import Theme
+
+from clinic_portal.backoffice.appointments import AppointmentList
+from clinic_portal.backoffice.people import PatientList, PractitionerList
+from clinic_portal.backoffice.records import AuditLog, MessageList, SettingsPage
+from clinic_portal.backoffice.schedule import LocationList, SessionList, VisitTypeList
+from clinic_portal.backoffice.today import Today
+from clinic_portal.models import (
+    Appointment,
+    AuditEntry,
+    ClinicSession,
+    Location,
+    Notification,
+    Patient,
+    Practitioner,
+    VisitType,
+)
+
+URL = "/backoffice"
+DESK, CLINIC = "Desk", "Clinic"
+
+
+def install(app: Flask) -> None:
+    """Mount the back office's pages on the portal."""
+    # Its own templates and styles only: the library's pages would bring scripts and styles that our policy blocks.
+    theme = Theme(folder="none", base_template="backoffice/base.html")
+    today = Today(name="Today", endpoint="backoffice", url=URL, category=DESK)
+    admin = Admin(app, name="Back office", url=URL, endpoint="backoffice", index_view=today, theme=theme)
+    admin.add_views(
+        AppointmentList(Appointment, "Appointments", "appointments", DESK),
+        SessionList(ClinicSession, "Sessions", "sessions", DESK),
+        PatientList(Patient, "Patients", "patients", DESK),
+        MessageList(Notification, "Messages", "messages", DESK),
+        PractitionerList(Practitioner, "Clinicians", "clinicians", CLINIC),
+        VisitTypeList(VisitType, "Visit types", "visit-types", CLINIC),
+        LocationList(Location, "Locations", "locations", CLINIC),
+        SettingsPage(name="Settings", endpoint="backoffice_settings", url="settings", category=CLINIC),
+        AuditLog(AuditEntry, "Audit log", "audit", CLINIC),
+    )

@@ -1,0 +1,181 @@
+"""Codes of the database in the words of the people at the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from clinic_portal import clock, wording
+from clinic_portal.models import (
+    Audience,
+    CancelledBy,
+    CancelReason,
+    Channel,
+    ContactKind,
+    ContactPoint,
+    Delivery,
+    Event,
+    Mode,
+    Origin,
+    Outcome,
+    Patient,
+    PractitionerKind,
+    PriorityClass,
+    Recipient,
+    SessionStatus,
+    Status,
+)
+
+STATUS = {
+    Status.PROPOSED: "Asked for",
+    Status.PENDING: "Offered",
+    Status.WAITLIST: "Waiting list",
+    Status.BOOKED: "Booked",
+    Status.ARRIVED: "Arrived",
+    Status.FULFILLED: "Seen",
+    Status.CANCELLED: "Cancelled",
+    Status.NOSHOW: "Did not come",
+    Status.ENTERED_IN_ERROR: "Entered in error",
+}
+DELIVERY = {
+    Delivery.DUE: "To be sent",
+    Delivery.SENDING: "Being sent",
+    Delivery.SENT: "Sent",
+    Delivery.FAILED: "Failed",
+    Delivery.SUPERSEDED: "Overtaken",
+    Delivery.TO_CALL: "To call",
+}
+# Colours go with the word, never without it.
+DELIVERY_COLOUR = {
+    Delivery.DUE: "yellow",
+    Delivery.SENDING: "yellow",
+    Delivery.SENT: "green",
+    Delivery.FAILED: "red",
+    Delivery.SUPERSEDED: "grey",
+    Delivery.TO_CALL: "orange",
+}
+EVENT = {Event.BOOKED: "Booked", Event.MOVED: "Moved", Event.CANCELLED: "Cancelled"}
+CHANNEL = {Channel.EMAIL: "E-mail", Channel.CALL: "Call"}
+RECIPIENT = {Recipient.PATIENT: "Patient", Recipient.PRACTITIONER: "Clinician"}
+PRACTITIONER_KIND = {
+    PractitionerKind.DOCTOR: "Doctor",
+    PractitionerKind.NURSE: "Nurse",
+    PractitionerKind.PHYSIO: "Physiotherapist",
+    PractitionerKind.TRAINEE: "Trainee",
+}
+AUDIENCE = {Audience.PUBLIC: "Everybody", Audience.INVITED: "Invited patients", Audience.STAFF: "Staff only"}
+SESSION_STATUS = {SessionStatus.PLANNED: "Planned", SessionStatus.CANCELLED: "Cancelled"}
+ORIGIN = {
+    Origin.PATIENT_ONLINE: "Online, by the patient",
+    Origin.PROXY_ONLINE: "Online, by somebody for the patient",
+    Origin.PHONE: "By phone",
+    Origin.DESK: "At the desk",
+    Origin.WALK_IN: "Walked in",
+    Origin.IMPORT: "Imported",
+}
+MODE = {Mode.IN_PERSON: "In person", Mode.PHONE: "By phone", Mode.VIDEO: "By video", Mode.HOME: "At home"}
+PRIORITY = {
+    PriorityClass.URGENT: "Urgent",
+    PriorityClass.SOON: "Soon",
+    PriorityClass.ROUTINE: "Routine",
+    PriorityClass.FLEXIBLE: "Flexible",
+}
+OUTCOME = {
+    Outcome.CANCELLED_BY_PATIENT: "Cancelled by the patient",
+    Outcome.DID_NOT_ATTEND: "Did not come",
+    Outcome.CANCELLED_BY_CLINIC: "Cancelled by the clinic",
+    Outcome.ATTENDED_ON_TIME: "Came on time",
+    Outcome.ATTENDED_LATE: "Came late and was seen",
+    Outcome.LATE_COULD_NOT_BE_SEEN: "Came too late to be seen",
+}
+CANCELLED_BY = {
+    CancelledBy.PATIENT: "the patient",
+    CancelledBy.PROXY: "somebody for the patient",
+    CancelledBy.CLINIC: "the clinic",
+    CancelledBy.SYSTEM: "the portal",
+}
+CANCEL_REASON = {
+    CancelReason.FEEL_BETTER: "feels better",
+    CancelReason.CANNOT_COME: "cannot come",
+    CancelReason.SEEN_ELSEWHERE: "was seen elsewhere",
+    CancelReason.LEFT_WITHOUT_BEING_SEEN: "left without being seen",
+    CancelReason.OTHER: "another reason",
+}
+CONTACT_KIND = {
+    ContactKind.EMAIL: "E-mail",
+    ContactKind.MOBILE: "Mobile",
+    ContactKind.LANDLINE: "Phone",
+    ContactKind.POST: "Letter",
+}
+NEED = {"step_free": "step-free access", "female_clinician": "a female clinician", "male_clinician": "a male clinician"}
+ACTOR = {
+    "patient": "Patient",
+    "proxy": "For the patient",
+    "practitioner": "Clinician",
+    "staff": "Staff",
+    "system": "The portal",
+}
+NOTHING = "–"
+
+
+def day(on: date) -> str:
+    """A day short enough for a table: "Tue 24 Nov", with its year unless that is the present one."""
+    year = "" if on.year == clock.now().year else f" {on.year}"
+    return f"{on:%a} {on.day} {on:%b}{year}"
+
+
+def moment(instant: datetime | None, zone: str) -> str:
+    """An instant at the place: "Tue 24 Nov, 10:15am"."""
+    if instant is None:
+        return NOTHING
+    return f"{day(clock.local_date(instant, zone))}, {wording.time_short(instant, zone)}"
+
+
+def span(start: datetime | None, end: datetime | None, zone: str) -> str:
+    """From when until when: "Tue 24 Nov, 10:15am to 10:30am"."""
+    if start is None or end is None:
+        return moment(start, zone)
+    is_same_day = clock.local_date(start, zone) == clock.local_date(end, zone)
+    return f"{moment(start, zone)} to {wording.time_short(end, zone) if is_same_day else moment(end, zone)}"
+
+
+def birth_of(patient: Patient, today: date) -> str:
+    """Birth date and age, to tell two people of one name apart: "4 May 1980 (45)"."""
+    born = patient.birth_on
+    return "not known" if born is None else f"{born.day} {born:%b} {born.year} ({patient.age_on(today)})"
+
+
+def minutes(total: int) -> str:
+    """A length of time: "45 min", "1 h 30 min"."""
+    hours, rest = divmod(total, 60)
+    if not hours:
+        return f"{rest} min"
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
+def contact_tail(point: ContactPoint | None) -> str:
+    """Enough of a contact to ask "is it still the one ending in 123?", and not enough to use it."""
+    if point is None:
+        return "None"
+    kind, value = CONTACT_KIND[point.kind], point.value.strip()
+    if point.kind is ContactKind.EMAIL:
+        name, _, host = value.partition("@")
+        return f"{kind} {name[:1]}…@{host}"
+    return kind if point.kind is ContactKind.POST else f"{kind} …{value[-3:]}"
+
+
+def yes_no(value: bool) -> str:
+    return "Yes" if value else "No"
+
+
+def code(text: str) -> str:
+    """A code that has no words of its own: "slot_taken" becomes "Slot taken"."""
+    return text.replace("_", " ").replace("-", " ").capitalize()
+
+
+def needs(wishes: Mapping[str, Any], place_names: Mapping[int, str]) -> list[str]:
+    """What was asked for with the visit, in words."""
+    place = wishes.get("location_id")
+    found = [f"at {place_names.get(place, 'a location')}"] if place else []
+    return found + [NEED.get(need, str(need)) for need in wishes.get("needs") or ()]
