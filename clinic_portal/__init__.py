@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from flask_migrate import Migrate
 
-from clinic_portal import accounts, database, queues
-from clinic_portal.config import Config, load_config
+from clinic_portal import accounts, backoffice, database, demo, doctor, health, mails, patient, queues, web
+from clinic_portal.config import DEMO, Config, load_config
 from clinic_portal.database import db
+from clinic_portal.models import RoleName
+from clinic_portal.web.assets import folder
 
 ROOT = Path(__file__).resolve().parent
+
+PATIENT, PRACTITIONER = frozenset({RoleName.PATIENT}), frozenset({RoleName.PRACTITIONER})
+NAV = (
+    web.NavItem("Book", "patient.who", PATIENT),
+    web.NavItem("Your appointments", "patient.appointments", PATIENT),
+    web.NavItem("Your day", "doctor.day", PRACTITIONER),
+    web.NavItem("Back office", "backoffice.index", frozenset(accounts.STAFF)),
+    web.NavItem("Sign in", "security.login"),
+)
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -20,19 +32,44 @@ def create_app(config: Config | None = None) -> Flask:
     Raises: ConfigError naming the setting that is missing or wrong.
     """
     config = config or load_config()
-    app = Flask(__name__)
+    app = Flask(
+        __name__,
+        template_folder=str(folder("templates")),
+        static_folder=str(folder("static") / "dist"),
+        static_url_path="/static/dist",
+    )
     app.config["PORTAL"] = config
     _connect_database(app, config)
     queues.install(app, config.queue_url)
+    web.install(app, config, NAV)
     accounts.install(app, config)
+    _open_doors(app, config)
     return app
+
+
+def _open_doors(app: Flask, config: Config) -> None:
+    app.register_blueprint(health.blueprint)
+    patient.install(app)
+    doctor.install(app)
+    backoffice.install(app)
+    mails.install(app, config)
+    if config.environment == DEMO:
+        accounts.show_sign_ins(app, demo.sign_ins)
 
 
 def _connect_database(app: Flask, config: Config) -> None:
     config.data_dir.mkdir(parents=True, exist_ok=True)
     app.config["SQLALCHEMY_DATABASE_URI"] = config.database_url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {} if config.is_sqlite else {"pool_pre_ping": True, "pool_size": 5}
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(config)
     db.init_app(app)
     Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
     with app.app_context():
         database.install(db.engine)
+
+
+def _engine_options(config: Config) -> dict[str, Any]:
+    # Values in the text of a database error would be names and addresses in the log.
+    options: dict[str, Any] = {"hide_parameters": True}
+    if not config.is_sqlite:
+        options |= {"pool_pre_ping": True, "pool_size": 5}
+    return options

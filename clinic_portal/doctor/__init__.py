@@ -1,0 +1,64 @@
+"""The doctors' pages: everybody's own day, and nobody else's."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from flask import Blueprint, Flask, Response, request, url_for
+
+from clinic_portal import clock
+from clinic_portal.accounts import practitioner_for, roles_required, signed_in_account
+from clinic_portal.database import db
+from clinic_portal.doctor.day import home_zone, read_day
+from clinic_portal.errors import InvalidRequest
+from clinic_portal.models import RoleName
+from clinic_portal.web import page
+
+blueprint = Blueprint("doctor", __name__, url_prefix="/doctor")
+
+
+def install(app: Flask) -> None:
+    """Add the doctors' pages to the portal."""
+    app.register_blueprint(blueprint)
+
+
+@blueprint.get("/")
+@roles_required(RoleName.PRACTITIONER)
+def day() -> Response:
+    """Your day: sessions, who comes when, and what is free."""
+    practitioner, session = practitioner_for(signed_in_account()), db.session()
+    zone = home_zone(session, practitioner)
+    today = clock.local_date(clock.now(), zone)
+    on = _asked_day() or today
+    return page(
+        "doctor/day.html",
+        "doctor/_day.html",
+        practitioner_name=practitioner.name,
+        on=on,
+        is_today=on == today,
+        previous_url=_url(on - timedelta(days=1)),
+        next_url=_url(on + timedelta(days=1)),
+        today_url=url_for("doctor.day"),
+        sessions=read_day(session, practitioner, on),
+    )
+
+
+def _url(on: date) -> str:
+    return url_for("doctor.day", day=on.isoformat())
+
+
+def _asked_day() -> date | None:
+    """The day in the address.
+
+    Raises: InvalidRequest when it is none, or no calendar reaches it.
+    """
+    text = request.args.get("day")
+    if not text:
+        return None
+    try:
+        asked = date.fromisoformat(text)
+    except ValueError:
+        raise InvalidRequest("Write the day as year, month and day: 2026-03-02.") from None
+    if not 2000 <= asked.year < 2200:
+        raise InvalidRequest("That day is too far away.")
+    return asked

@@ -1,0 +1,19 @@
+"""The patients' pages: book, see, move and cancel. Each view reads input, calls one service, and renders."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from clinic_portal.patient import booking, moving, questions, reading, visits
+from clinic_portal.patient.blueprint import blueprint
+
+__all__ = ["install"]
+
+# Views register themselves when their modules are read.
+VIEWS = (questions, booking, moving, visits)
+
+
+def install(app: Flask) -> None:
+    """Add the patients' pages to the portal."""
+    app.jinja_env.filters["instant_code"] = reading.write_instant
+    app.register_blueprint(blueprint)

@@ -1,0 +1,203 @@
+"""What somebody has answered on the way to a booking: it travels in the address, as ids that tell nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from flask import url_for
+from sqlalchemy import bindparam, exists, select
+from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
+
+from clinic_portal import clock
+from clinic_portal.accounts import patients_for
+from clinic_portal.database import db
+from clinic_portal.errors import NotAllowed, NotFound
+from clinic_portal.models import (
+    Account,
+    Audience,
+    ClinicSession,
+    Hold,
+    Location,
+    Patient,
+    Practitioner,
+    PractitionerVisitType,
+    SessionStatus,
+    VisitType,
+)
+from clinic_portal.patient.reading import read_needs, read_public_id
+from clinic_portal.scheduling import masks
+from clinic_portal.scheduling.search import Need, Search
+from clinic_portal.settings import load_settings
+
+ANY_PLACE = "any"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers so far; None where a question has not been answered. Without `location` any place will do."""
+
+    patient: Patient | None = None
+    visit_type: VisitType | None = None
+    any_place: bool = False
+    location: Location | None = None
+    needs: frozenset[Need] | None = None
+    # Whether there was anything to choose from.
+    has_several_people: bool = True
+    has_several_places: bool = True
+
+    def query(self) -> dict[str, str | list[str]]:
+        """The answers as they travel in an address."""
+        found: dict[str, str | list[str]] = {}
+        if self.patient:
+            found["patient"] = self.patient.public_id
+        if self.visit_type:
+            found["visit_type"] = self.visit_type.public_id
+        if self.any_place or self.location:
+            found["place"] = self.location.public_id if self.location else ANY_PLACE
+        if self.needs is not None:
+            found["needs"] = sorted(self.needs) or ["none"]
+        return found
+
+    def search(self, account: Account) -> Search:
+        """What these answers look for; all questions must have been answered."""
+        assert self.patient is not None
+        assert self.visit_type is not None
+        return Search(
+            visit_type_id=self.visit_type.id,
+            patient_id=self.patient.id,
+            location_id=self.location.id if self.location else None,
+            needs=self.needs or frozenset(),
+            account_id=account.id,
+        )
+
+    def url(self, endpoint: str, **more: str) -> str:
+        """The address of a page that goes on from these answers."""
+        return url_for(endpoint, **self.query(), **more)  # type: ignore[arg-type]
+
+    def next_url(self) -> str:
+        """The first question that is still open, else the times."""
+        return self.url(self.open_question() or "patient.times")
+
+    def open_question(self) -> str | None:
+        """The page of the first question without an answer."""
+        if self.patient is None:
+            return "patient.who"
+        if self.visit_type is None:
+            return "patient.visit_type"
+        if not (self.any_place or self.location):
+            return "patient.place"
+        return "patient.help_needed" if self.needs is None else None
+
+    def back_url(self, question: str) -> str:
+        """The page before a question; questions with only one possible answer were never asked."""
+        asked = ["patient.who", "patient.visit_type", "patient.place", "patient.help_needed", "patient.times"]
+        if not self.has_several_people:
+            asked.remove("patient.who")
+        if not self.has_several_places:
+            asked.remove("patient.place")
+        index = asked.index(question) if question in asked else 0
+        return self.url(asked[index - 1]) if index else url_for("patient.home")
+
+
+def read_answers(account: Account, values: MultiDict[str, str]) -> Answers:
+    """The answers in an address, and those that need no question because there is only one.
+
+    Raises: NotFound for ids of nothing that this account may choose; InvalidRequest; NotAllowed for accounts that act
+    for nobody.
+    """
+    patients = patients_for(account)
+    if not patients:
+        raise NotAllowed
+    only = patients[0] if len(patients) == 1 else None
+    answers = Answers(only, needs=read_needs(values.getlist("needs")), has_several_people=only is None)
+    if public_id := values.get("patient"):
+        answers = with_patient(answers, patients, public_id)
+    if public_id := values.get("visit_type"):
+        answers = with_visit_type(answers, public_id)
+    if public_id := values.get("place"):
+        answers = with_place(answers, public_id)
+    return answers
+
+
+def with_patient(answers: Answers, patients: list[Patient], public_id: str) -> Answers:
+    """The answers for another of these people.
+
+    Raises: NotFound when it is none of them.
+    """
+    wanted = read_public_id(public_id)
+    found = next((one for one in patients if one.public_id == wanted), None)
+    if found is None:
+        raise NotFound
+    return replace(answers, patient=found)
+
+
+def with_visit_type(answers: Answers, public_id: str) -> Answers:
+    """The answers with another visit type.
+
+    Raises: NotFound when it is not offered.
+    """
+    wanted = read_public_id(public_id)
+    found = next((one for one in offered_visit_types(db.session()) if one.public_id == wanted), None)
+    if found is None:
+        raise NotFound
+    has_several = len(places_for(db.session(), found)) > 1
+    # Where there is no choice of places there is no question about them.
+    any_place = answers.any_place or not (has_several or answers.location)
+    return replace(answers, visit_type=found, any_place=any_place, has_several_places=has_several)
+
+
+def with_place(answers: Answers, public_id: str) -> Answers:
+    """The answers with another place, or with any.
+
+    Raises: NotFound when there is no such place.
+    """
+    if public_id == ANY_PLACE:
+        return replace(answers, any_place=True, location=None)
+    location = db.session().scalar(select(Location).filter_by(public_id=read_public_id(public_id), is_active=True))
+    if location is None:
+        raise NotFound
+    return replace(answers, any_place=False, location=location)
+
+
+def answers_of(account: Account, hold: Hold) -> Answers:
+    """The answers that led to a kept time."""
+    location_id = hold.wishes["location_id"]
+    return Answers(
+        patient=hold.patient,
+        visit_type=hold.visit_type,
+        any_place=location_id is None,
+        location=db.session().get(Location, location_id) if location_id else None,
+        needs=frozenset(Need(value) for value in hold.wishes["needs"]),
+        has_several_people=len(patients_for(account)) > 1,
+        has_several_places=len(places_for(db.session(), hold.visit_type)) > 1,
+    )
+
+
+_IS_DONE = (
+    exists()
+    .where(PractitionerVisitType.visit_type_id == VisitType.id, PractitionerVisitType.is_active)
+    .where(Practitioner.id == PractitionerVisitType.practitioner_id, Practitioner.is_active)
+)
+_OFFERED = select(VisitType).where(VisitType.is_active, _IS_DONE).order_by(VisitType.sort_order, VisitType.name)
+_IS_WORKED_AT = (
+    exists()
+    .where(ClinicSession.location_id == Location.id, ClinicSession.first_cell >= bindparam("first_cell"))
+    .where(ClinicSession.status == SessionStatus.PLANNED, ClinicSession.audience == Audience.PUBLIC)
+    .where(PractitionerVisitType.practitioner_id == ClinicSession.practitioner_id)
+    .where(PractitionerVisitType.visit_type_id == bindparam("visit_type_id"), PractitionerVisitType.is_active)
+)
+_PLACES = select(Location).where(Location.is_active, _IS_WORKED_AT).order_by(Location.name)
+
+
+def offered_visit_types(session: Session) -> list[VisitType]:
+    """The visit types that somebody does."""
+    return list(session.scalars(_OFFERED))
+
+
+def places_for(session: Session, visit_type: VisitType) -> list[Location]:
+    """The places where somebody who does such visits works today or later."""
+    grid_min = load_settings(session).number("grid_min")
+    today = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    values = {"first_cell": masks.to_cell(today, grid_min), "visit_type_id": visit_type.id}
+    return list(session.scalars(_PLACES, values))

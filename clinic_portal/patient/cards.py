@@ -1,0 +1,89 @@
+"""A visit as its patient reads it: plain values, nothing of how the clinic works inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from clinic_portal import clock
+from clinic_portal.accounts import rights_of
+from clinic_portal.database import db
+from clinic_portal.models import Account, Appointment, Location, Mode, Relation, Status
+from clinic_portal.patient.questions import NEED_WORDS
+from clinic_portal.scheduling.search import Need
+from clinic_portal.settings import Settings, load_settings
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where it is, and how one gets in."""
+
+    name: str
+    address: str
+    entrance: str
+    is_step_free: bool
+
+
+@dataclass(frozen=True)
+class Card:
+    """One visit on a page."""
+
+    public_id: str
+    reference: str
+    status: str
+    starts_at: datetime
+    zone: str
+    duration_min: int
+    visit_name: str
+    how_to_prepare: str
+    place: Place
+    with_whom: str
+    for_whom: str | None
+    needs: list[str]
+    arrive_at: datetime | None
+    can_move: bool
+    can_cancel: bool
+    is_late: bool
+
+
+def card_of(visit: Appointment, for_whom: str | None = None, settings: Settings | None = None) -> Card:
+    """Make a visit with a time ready to be shown."""
+    assert visit.starts_at is not None
+    assert visit.ends_at is not None
+    assert visit.location is not None
+    settings = settings or load_settings(db.session())
+    left = visit.starts_at - clock.now()
+    is_ahead = visit.status == Status.BOOKED and left > timedelta(0)
+    early = timedelta(minutes=visit.visit_type.arrive_early_min)
+    needs = [NEED_WORDS[Need(need)] for need in visit.wishes.get("needs", [])]
+    return Card(
+        public_id=visit.public_id,
+        reference=visit.reference,
+        status=visit.status.value,
+        starts_at=visit.starts_at,
+        zone=visit.location.zone,
+        duration_min=int((visit.ends_at - visit.starts_at).total_seconds()) // 60,
+        visit_name=visit.visit_type.name,
+        how_to_prepare=visit.visit_type.how_to_prepare,
+        place=place_of(visit.location),
+        with_whom=visit.practitioner.name if visit.practitioner else "",
+        for_whom=for_whom,
+        needs=needs,
+        arrive_at=visit.starts_at - early if is_ahead and visit.mode == Mode.IN_PERSON else None,
+        can_move=is_ahead and left >= timedelta(minutes=settings.number("move_cutoff_min", visit.visit_type_id)),
+        can_cancel=is_ahead,
+        is_late=left < timedelta(minutes=settings.number("late_cancel_min", visit.visit_type_id)),
+    )
+
+
+def place_of(location: Location) -> Place:
+    """A place as a page tells it."""
+    return Place(location.name, location.address, location.entrance_note, location.is_step_free)
+
+
+def names_of(account: Account) -> dict[int, str | None]:
+    """For each patient of an account the name to show, or None for its own person."""
+    return {
+        right.patient_id: None if right.relation == Relation.SELF else right.patient.called_name
+        for right in rights_of(account)
+    }

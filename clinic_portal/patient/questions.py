@@ -1,0 +1,143 @@
+"""The questions before a time is chosen, one to a page: who, what, where, and what help is needed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from flask import Response, request
+
+from clinic_portal.accounts import rights_of, signed_in, signed_in_account
+from clinic_portal.database import db
+from clinic_portal.errors import InvalidRequest
+from clinic_portal.models import Location, PatientAccess, Relation
+from clinic_portal.patient.answers import (
+    ANY_PLACE,
+    Answers,
+    offered_visit_types,
+    places_for,
+    read_answers,
+    with_patient,
+    with_place,
+    with_visit_type,
+)
+from clinic_portal.patient.blueprint import blueprint
+from clinic_portal.patient.reading import read_needs
+from clinic_portal.scheduling.search import Need
+from clinic_portal.web import page, see_other
+
+NEED_WORDS = {
+    Need.STEP_FREE: "Step-free access",
+    Need.FEMALE_CLINICIAN: "To see a woman",
+    Need.MALE_CLINICIAN: "To see a man",
+}
+
+
+@blueprint.get("/")
+def home() -> Response:
+    """What one can do here; open to everybody."""
+    return page("patient/home.html")
+
+
+@blueprint.route("/book/who", methods=["GET", "POST"])
+@signed_in
+def who() -> Response:
+    """Who is the appointment for? Asked only of those who act for several people."""
+    account, answers = signed_in_account(), _start()
+    rights = rights_of(account)
+    if len(rights) == 1:
+        return see_other(answers.next_url())
+    if chosen := _chosen("patient"):
+        patients = [right.patient for right in rights]
+        return see_other(with_patient(answers, patients, chosen).next_url())
+    options = [_person(right, answers) for right in rights]
+    return _question("who", "Choose who the appointment is for", "patient", options, answers)
+
+
+@blueprint.route("/book/visit-type", methods=["GET", "POST"])
+@signed_in
+def visit_type() -> Response:
+    """What do you need?"""
+    answers = _start()
+    if answers.patient is None:
+        return see_other(answers.next_url())
+    if chosen := _chosen("visit_type"):
+        return see_other(with_visit_type(answers, chosen).next_url())
+    options = [
+        _option(one.public_id, one.name, one.hint, one == answers.visit_type)
+        for one in offered_visit_types(db.session())
+    ]
+    return _question("visit_type", "Choose what you need", "visit_type", options, answers)
+
+
+@blueprint.route("/book/place", methods=["GET", "POST"])
+@signed_in
+def place() -> Response:
+    """Where would you like to go? Asked only when there is more than one place."""
+    answers = _start()
+    if answers.visit_type is None:
+        return see_other(answers.next_url())
+    if chosen := _chosen("place"):
+        return see_other(with_place(answers, chosen).next_url())
+    places = places_for(db.session(), answers.visit_type)
+    if len(places) <= 1:
+        return see_other(answers.next_url())
+    options = [_option(one.public_id, one.name, _place_hint(one), one == answers.location) for one in places]
+    options.append(_option(ANY_PLACE, "Any of these", "You see the times of all places", answers.any_place))
+    return _question("place", "Choose where you would like to go", "place", options, answers)
+
+
+@blueprint.route("/book/help", methods=["GET", "POST"])
+@signed_in
+def help_needed() -> Response:
+    """Do you need any help with your appointment?"""
+    answers = _start()
+    if answers.visit_type is None:
+        return see_other(answers.next_url())
+    problem = "Choose what you need, or “No”"
+    if request.method == "POST":
+        try:
+            needs = read_needs(request.form.getlist("needs"))
+        except InvalidRequest as error:
+            needs, problem = None, str(error)
+        if needs is not None:
+            return see_other(replace(answers, needs=needs).next_url())
+    ticked = answers.needs or ()
+    options = [_option(need.value, words, "", need in ticked) for need, words in NEED_WORDS.items()]
+    options.append(_option("none", "No", "", answers.needs == frozenset()))
+    return _question("help", problem, "needs", options, answers)
+
+
+def _start() -> Answers:
+    return read_answers(signed_in_account(), request.args)
+
+
+def _chosen(field: str) -> str | None:
+    return request.form.get(field) if request.method == "POST" else None
+
+
+def _question(name: str, problem: str, field: str, options: list[dict[str, Any]], answers: Answers) -> Response:
+    """The page of one question; with its error summary when the form came without an answer."""
+    is_wrong = request.method == "POST"
+    return page(
+        f"patient/{name}.html",
+        status=422 if is_wrong else 200,
+        options=options,
+        errors=[{"field": field, "text": problem}] if is_wrong else [],
+        back_url=answers.back_url(request.endpoint or ""),
+    )
+
+
+def _option(value: str, label: str, hint: str, is_checked: bool) -> dict[str, Any]:
+    return {"value": value, "label": label, "hint": hint, "is_checked": is_checked}
+
+
+def _person(right: PatientAccess, answers: Answers) -> dict[str, Any]:
+    patient, is_own = right.patient, right.relation == Relation.SELF
+    born = f"Born {patient.birth_on.year}" if patient.birth_on and not is_own else ""
+    label = f"Me, {patient.full_name}" if is_own else patient.full_name
+    return _option(patient.public_id, label, born, patient == answers.patient)
+
+
+def _place_hint(location: Location) -> str:
+    return f"{location.address}. {'Step-free access.' if location.is_step_free else 'There are steps at the entrance.'}"

@@ -1,0 +1,107 @@
+"""Input from addresses and forms: whatever is sent becomes a value or a clear refusal, never a fault."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+
+from clinic_portal.errors import InvalidRequest, NotFound
+from clinic_portal.models import CancelReason
+from clinic_portal.scheduling.search import Need
+
+INSTANT = "%Y%m%dT%H%MZ"
+_INSTANT_SHAPE = re.compile(r"\d{8}T\d{4}Z", re.ASCII)
+_DATE_SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_PUBLIC_ID_SHAPE = re.compile(r"[A-Za-z0-9_-]{1,24}", re.ASCII)
+_TOKEN_SHAPE = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
+
+# What a patient may answer when asked why; the clinic has reasons of its own.
+PATIENT_REASONS = {
+    CancelReason.FEEL_BETTER: "I feel better",
+    CancelReason.CANNOT_COME: "I can’t make this time",
+    CancelReason.SEEN_ELSEWHERE: "I’m seeing someone else",
+    CancelReason.OTHER: "Something else",
+}
+
+
+def write_instant(instant: datetime) -> str:
+    """An instant as it travels in forms: "20260302T0930Z"."""
+    return instant.astimezone(UTC).strftime(INSTANT)
+
+
+def read_instant(text: str) -> datetime:
+    """The instant behind a choice of time.
+
+    Times: UTC only; a wall-clock time could be one that the clock skips or shows twice.
+    Raises: InvalidRequest.
+    """
+    try:
+        if _INSTANT_SHAPE.fullmatch(text):
+            return datetime.strptime(text, INSTANT).replace(tzinfo=UTC)
+    except ValueError:
+        pass
+    raise InvalidRequest("Choose one of the times on the page.")
+
+
+def read_date(text: str | None) -> date | None:
+    """A day in an address, or None when there is none.
+
+    Raises: InvalidRequest.
+    """
+    if not text:
+        return None
+    try:
+        if _DATE_SHAPE.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise InvalidRequest("Choose one of the days on the page.")
+
+
+def read_public_id(text: str) -> str:
+    """A random id in an address or a form.
+
+    Raises: NotFound when it cannot be one; no database has to look for it.
+    """
+    if not _PUBLIC_ID_SHAPE.fullmatch(text):
+        raise NotFound
+    return text
+
+
+def read_token(text: str | None) -> str:
+    """The token of a form, which makes sending it twice the same as once.
+
+    Raises: InvalidRequest.
+    """
+    if not _TOKEN_SHAPE.fullmatch(text or ""):
+        raise InvalidRequest("Reload the page and try again.")
+    return text or ""
+
+
+def read_needs(values: Iterable[str]) -> frozenset[Need] | None:
+    """The needs that were ticked; "none" stands for the answer that there are none, and no value for no answer.
+
+    Raises: InvalidRequest for anything else, and for "none" together with a need.
+    """
+    asked = set(values)
+    if not asked:
+        return None
+    if asked == {"none"}:
+        return frozenset()
+    if unknown := asked - {need.value for need in Need}:
+        raise InvalidRequest("Choose what you need, or “No”, but not both." if "none" in unknown else "")
+    return frozenset(Need(value) for value in asked)
+
+
+def read_reason(text: str | None) -> CancelReason | None:
+    """Why a visit is cancelled, if the patient says so.
+
+    Raises: InvalidRequest.
+    """
+    if not text:
+        return None
+    reason = next((reason for reason in PATIENT_REASONS if reason.value == text), None)
+    if reason is None:
+        raise InvalidRequest("Choose one of the reasons, or none.")
+    return reason

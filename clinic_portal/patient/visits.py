@@ -1,0 +1,175 @@
+"""Your appointments: the list, one of them, its calendar file, and cancelling it."""
+
+from __future__ import annotations
+
+import secrets
+
+from flask import Response, request, url_for
+
+from clinic_portal import clock
+from clinic_portal.accounts import (
+    actor_for,
+    appointment_for,
+    appointments_for,
+    patients_for,
+    signed_in,
+    signed_in_account,
+)
+from clinic_portal.database import db
+from clinic_portal.errors import InvalidRequest, NotAllowed
+from clinic_portal.models import Appointment, Status
+from clinic_portal.notifications.messages import calendar_file
+from clinic_portal.patient.blueprint import blueprint
+from clinic_portal.patient.cards import Card, card_of, names_of
+from clinic_portal.patient.reading import PATIENT_REASONS, read_public_id, read_reason, read_token
+from clinic_portal.scheduling.booking import cancel_appointment
+from clinic_portal.settings import load_settings
+from clinic_portal.web import page, see_other
+
+PAST_SHOWN = 20
+AHEAD = (Status.BOOKED, Status.ARRIVED)
+
+
+@blueprint.get("/appointments")
+@signed_in
+def appointments() -> Response:
+    """Your appointments: the next one, later ones, and the latest of the past."""
+    account = signed_in_account()
+    if not patients_for(account):
+        raise NotAllowed
+    now, names, settings = clock.now(), names_of(account), load_settings(db.session())
+    visits = [visit for visit in appointments_for(account) if visit.status != Status.ENTERED_IN_ERROR]
+    ahead = [visit for visit in visits if visit.status in AHEAD and visit.ends_at and visit.ends_at > now]
+    past = [visit for visit in reversed(visits) if visit not in ahead][:PAST_SHOWN]
+    cards = [card_of(visit, names[visit.patient_id], settings) for visit in ahead]
+    return page(
+        "patient/appointments.html",
+        next_one=cards[0] if cards else None,
+        later=cards[1:],
+        past=[card_of(visit, names[visit.patient_id], settings) for visit in past],
+    )
+
+
+@blueprint.get("/appointments/<public_id>")
+@signed_in
+def appointment(public_id: str) -> Response:
+    """One appointment, at an address that lasts."""
+    card = _card(_visit(public_id))
+    return page(
+        "patient/appointment.html",
+        appointment=card,
+        calendar_url=_calendar_url(card),
+        back_url=url_for("patient.appointments"),
+    )
+
+
+@blueprint.get("/appointments/<public_id>/booked")
+@signed_in
+def booked(public_id: str) -> Response:
+    """Appointment booked."""
+    return _confirmation(public_id, "Appointment booked")
+
+
+@blueprint.get("/appointments/<public_id>/moved")
+@signed_in
+def moved(public_id: str) -> Response:
+    """Appointment moved."""
+    return _confirmation(public_id, "Appointment moved")
+
+
+@blueprint.get("/appointments/<public_id>/calendar.ics")
+@signed_in
+def calendar(public_id: str) -> Response:
+    """The file that calendars read."""
+    visit = _visit(public_id)
+    headers = {"Content-Disposition": 'attachment; filename="appointment.ics"'}
+    return Response(calendar_file(db.session(), visit), mimetype="text/calendar", headers=headers)
+
+
+@blueprint.get("/appointments/<public_id>/cancel")
+@signed_in
+def cancel(public_id: str) -> Response:
+    """Are you sure you want to cancel?"""
+    card = _card(_visit(public_id))
+    return _cancel_page(card) if card.can_cancel else see_other(_url("appointment", card))
+
+
+@blueprint.post("/appointments/<public_id>/cancel")
+@signed_in
+def confirm_cancel(public_id: str) -> Response:
+    """Cancel it. The same form again leads to the same page."""
+    visit = _visit(public_id)
+    token = read_token(request.form.get("token"))
+    try:
+        reason = read_reason(request.form.get("reason"))
+    except InvalidRequest as error:
+        return _cancel_page(_card(visit), problem=str(error))
+    actor = actor_for(signed_in_account(), visit.patient_id)
+    cancel_appointment(actor=actor, appointment_id=visit.id, token=token, reason=reason)
+    return see_other(url_for("patient.cancelled", public_id=public_id))
+
+
+@blueprint.get("/appointments/<public_id>/cancelled")
+@signed_in
+def cancelled(public_id: str) -> Response:
+    """Appointment cancelled."""
+    visit = _visit(public_id)
+    card = _card(visit)
+    if visit.status != Status.CANCELLED:
+        return see_other(_url("appointment", card))
+    return page("patient/cancelled.html", appointment=card, next_steps=[_told(visit)])
+
+
+def _visit(public_id: str) -> Appointment:
+    return appointment_for(signed_in_account(), read_public_id(public_id))
+
+
+def _card(visit: Appointment) -> Card:
+    return card_of(visit, names_of(signed_in_account())[visit.patient_id])
+
+
+def _url(page_name: str, card: Card) -> str:
+    return url_for(f"patient.{page_name}", public_id=card.public_id)
+
+
+def _calendar_url(card: Card) -> str:
+    return _url("calendar", card)
+
+
+def _confirmation(public_id: str, title: str) -> Response:
+    """What stands now; once the visit is cancelled or over, its own page says so instead."""
+    visit = _visit(public_id)
+    card = _card(visit)
+    if not card.can_cancel:
+        return see_other(_url("appointment", card))
+    steps = [_told(visit), card.how_to_prepare]
+    return page(
+        "patient/booked.html",
+        title=title,
+        appointment=card,
+        next_steps=[step for step in steps if step],
+        calendar_url=_calendar_url(card),
+    )
+
+
+def _told(visit: Appointment) -> str:
+    """How the news reaches them; only what will really happen."""
+    if any(point.is_usable and point.kind == "email" for point in visit.patient.contact_points):
+        return "We are sending you an e-mail about this."
+    return "We have no e-mail address for you, so please note this down."
+
+
+def _cancel_page(card: Card, problem: str | None = None) -> Response:
+    options = [
+        {"value": reason.value, "label": words, "hint": "", "is_checked": False}
+        for reason, words in PATIENT_REASONS.items()
+    ]
+    return page(
+        "patient/cancel.html",
+        status=422 if problem else 200,
+        appointment=card,
+        options=options,
+        token=secrets.token_urlsafe(16),
+        errors=[{"field": "reason", "text": problem}] if problem else [],
+        back_url=_url("appointment", card),
+    )

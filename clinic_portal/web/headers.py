@@ -1,0 +1,42 @@
+"""What every answer tells the browser: run only our scripts, tell nobody where you come from, keep nothing private."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request, session
+
+from clinic_portal.config import Config
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+YEAR_S = 365 * 24 * 3600
+
+
+def install(app: Flask, config: Config) -> None:
+    """Send the headers with every answer, errors included."""
+    is_https = config.base_url.startswith("https:")
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        if is_https:
+            response.headers.setdefault("Strict-Transport-Security", f"max-age={YEAR_S}")
+        response.headers["Cache-Control"] = _caching(response)
+        return response
+
+
+def _caching(response: Response) -> str:
+    if request.endpoint == "static" and response.status_code in (200, 304):
+        # The name changes with the content, so a copy never goes stale.
+        return f"public, max-age={YEAR_S}, immutable"
+    # On a shared computer the back button must not show a page of whoever signed out.
+    return "no-store" if "_user_id" in session else "private, no-cache"

@@ -1,0 +1,103 @@
+"""A page, or the part of it that the browser asks for; and what every page shows: clinic, navigation, times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, Response, g, make_response, redirect, render_template, request, url_for
+from flask_htmx import HTMX
+from flask_login import current_user
+from jinja2 import StrictUndefined
+from sqlalchemy.exc import DBAPIError
+
+from clinic_portal import wording
+from clinic_portal.database import db
+from clinic_portal.models import RoleName
+from clinic_portal.settings import BY_NAME, load_settings
+
+htmx = HTMX()
+
+
+@dataclass(frozen=True)
+class NavItem:
+    """One entry of the navigation: for accounts with one of these roles, or, without roles, for nobody signed in."""
+
+    text: str
+    endpoint: str
+    roles: frozenset[RoleName] = frozenset()
+
+
+@dataclass(frozen=True)
+class ClinicFacts:
+    """What every page says about the clinic."""
+
+    name: str
+    phone: str
+    opening_hours: str
+    emergency_number: str
+
+
+def install(app: Flask, nav: tuple[NavItem, ...]) -> None:
+    """Give every template what it needs; a name that nobody gave is an error, never an empty place."""
+    htmx.init_app(app)
+    app.jinja_env.undefined = StrictUndefined
+    for word in (wording.date_long, wording.date_short, wording.day_long, wording.time_short, wording.day_and_time):
+        app.jinja_env.filters[word.__name__] = word
+    app.context_processor(lambda: {"clinic": clinic_facts(), "nav_items": list(_nav_items(nav))})
+
+
+def page(template: str, fragment: str | None = None, *, status: int = 200, **context: Any) -> Response:
+    """Render a page, or only its fragment when HTMX asks for the part that changes.
+
+    Going back in the browser's history needs the whole page, whoever asks.
+    """
+    wants_part = bool(htmx) and not htmx.history_restore_request
+    if wants_part and fragment is None and request.method == "GET":
+        # This is not the page whose part was asked for: let the browser open it, and show it whole.
+        response = Response(status=status, headers={"HX-Redirect": own_address()})
+    else:
+        name = fragment if wants_part and fragment else template
+        response = make_response(render_template(name, **context), status)
+    response.vary.add("HX-Request")
+    return response
+
+
+def see_other(url: str) -> Response:
+    """Send the browser on after a form, so that reloading the next page sends nothing again."""
+    return make_response(redirect(url, 303))
+
+
+def own_address() -> str:
+    """The address of the present page, without the host."""
+    return request.full_path.rstrip("?")
+
+
+def clinic_facts() -> ClinicFacts:
+    """The clinic's name and numbers, read once a request; the defaults when the database does not answer."""
+    if "clinic_facts" not in g:
+        names = ("clinic_name", "clinic_phone", "opening_hours", "emergency_number")
+        try:
+            settings = load_settings(db.session())
+            g.clinic_facts = ClinicFacts(*(settings.value(name) for name in names))
+        except DBAPIError:
+            g.clinic_facts = ClinicFacts(*(BY_NAME[name].default for name in names))
+    facts: ClinicFacts = g.clinic_facts
+    return facts
+
+
+def _nav_items(nav: Iterable[NavItem]) -> Iterable[dict[str, Any]]:
+    for item in nav:
+        if _is_for_reader(item):
+            yield {
+                "text": item.text,
+                "href": url_for(item.endpoint),
+                "is_current": request.endpoint == item.endpoint,
+            }
+
+
+def _is_for_reader(item: NavItem) -> bool:
+    if not current_user.is_authenticated:
+        return not item.roles
+    return bool(current_user.has_role_name(*item.roles))

@@ -1,0 +1,113 @@
+"""Somebody in front of the portal: opens addresses and sends forms as a browser would, without one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Any
+
+from flask import Flask
+from werkzeug.test import TestResponse
+
+
+@dataclass
+class Form:
+    """A form of a page, with what it would send if nobody touched it."""
+
+    action: str
+    method: str
+    fields: dict[str, str] = field(default_factory=dict)
+    choices: dict[str, list[str]] = field(default_factory=dict)
+
+
+class _Forms(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[Form] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.forms.append(Form(given.get("action", ""), given.get("method", "get")))
+        if tag not in ("input", "button") or not self.forms or "name" not in given:
+            return
+        form, name, value = self.forms[-1], given["name"], given.get("value", "")
+        if given.get("type") in ("radio", "checkbox") or tag == "button":
+            form.choices.setdefault(name, []).append(value)
+            if "checked" not in given:
+                return
+        form.fields[name] = value
+
+
+def forms_of(answer: TestResponse) -> list[Form]:
+    """The forms of a page, without the sign-out button that every page has."""
+    parser = _Forms()
+    parser.feed(answer.text)
+    return [form for form in parser.forms if form.action != "/logout"]
+
+
+class Visitor:
+    """One browser: nobody's, or one in which somebody of the cast has signed in."""
+
+    def __init__(self, app: Flask, who: str | None = None) -> None:
+        self.app = app
+        self.client = app.test_client()
+        self._token: str | None = None
+        if who is not None:
+            with app.app_context(), self.client.session_transaction() as session:
+                session["_user_id"], session["_fresh"] = f"fs-{who}", True
+
+    def open(self, path: str, method: str = "GET", **more: Any) -> TestResponse:
+        """One request, in a context of its own as on the web server."""
+        with self.app.app_context():
+            return self.client.open(path, method=method, buffered=True, **more)
+
+    def get(self, path: str, status: int = 200, **headers: str) -> TestResponse:
+        answer = self.open(path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        assert answer.status_code == status, (path, answer.status, words_of(answer))
+        return answer
+
+    def post(self, path: str, status: int = 303, **fields: Any) -> TestResponse:
+        """Send fields with a valid token, whatever page they would come from."""
+        token = {"csrf_token": self.csrf_token(), **fields}
+        answer = self.open(path, "POST", data=token)
+        assert answer.status_code == status, (path, answer.status, words_of(answer))
+        return answer
+
+    def csrf_token(self) -> str:
+        """The token of this browser's session, from the sign-out or the sign-in form."""
+        if self._token is None:
+            parser = _Forms()
+            parser.feed(self.open("/").text)
+            if not parser.forms:
+                parser.feed(self.open("/login").text)
+            self._token = parser.forms[0].fields["csrf_token"]
+        return self._token
+
+    def submit(self, answer: TestResponse, status: int = 303, index: int = 0, **fields: Any) -> TestResponse:
+        """Send a form of the page as it stands, with these answers."""
+        form = forms_of(answer)[index]
+        path = form.action or answer.request.full_path
+        sent = self.open(path, "POST", data={**form.fields, **fields})
+        assert sent.status_code == status, (path, sent.status, words_of(sent))
+        return sent
+
+    def follow(self, answer: TestResponse, status: int = 200) -> TestResponse:
+        """Go where a redirect sends."""
+        return self.get(answer.headers["Location"], status)
+
+
+class _Words(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.words += data.split()
+
+
+def words_of(answer: TestResponse) -> str:
+    """What a page says, without its markup."""
+    parser = _Words()
+    parser.feed(answer.text)
+    return " ".join(parser.words)
