@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -13,12 +15,20 @@ from flask_migrate import upgrade
 from clinic_portal import clock, create_app
 from clinic_portal.config import load_config
 from clinic_portal.database import db
+from tests.postgres import Postgres, running_postgres
 from tests.world import NOW, World, build_world
 
 
 def portal_config(data_dir: Path, **env: str) -> dict[str, str]:
     """Environment of a portal for tests, in its own data folder and with no queue to reach."""
-    return {"PORTAL_ENV": "test", "DATA_DIR": str(data_dir), "REDIS_URL": "redis://127.0.0.1:1", **env}
+    # The cast's password is hashed once for all tests, so they all need the same salt.
+    fixed = {"PORTAL_ENV": "test", "PASSWORD_SALT": "p" * 40, "REDIS_URL": "redis://127.0.0.1:1"}
+    return {**fixed, "DATA_DIR": str(data_dir), **env}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast tests first, so that a plain mistake shows within a minute; then slow, Postgres and browser tests."""
+    items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in ("browser", "postgres", "slow")])
 
 
 @pytest.fixture(scope="session")
@@ -40,14 +50,31 @@ def data_dir(tmp_path: Path, empty_database: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def shared_portal(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Flask:
+    """One portal for all tests that need no settings of their own: making it costs more than most of them."""
+    return create_app(load_config(portal_config(tmp_path_factory.mktemp("shared"))))
+
+
 @pytest.fixture
-def app(data_dir: Path) -> Iterator[Flask]:
+def app(shared_portal: Flask, empty_database: Path) -> Iterator[Flask]:
     """The portal on a fresh SQLite database, inside its application context."""
-    app = create_app(load_config(portal_config(data_dir)))
-    with app.app_context():
-        yield app
+    settings, folder = dict(shared_portal.config), shared_portal.config["PORTAL"].data_dir
+    shutil.rmtree(folder / "mail", ignore_errors=True)
+    replace_database(empty_database, folder)
+    with shared_portal.app_context():
+        yield shared_portal
         db.session.remove()
         db.engine.dispose()
+    shared_portal.config.clear()
+    shared_portal.config.update(settings)
+
+
+def replace_database(source: Path, folder: Path) -> None:
+    """Put a copy of a SQLite file where a portal expects it; nobody may have it open."""
+    for ending in ("-wal", "-shm"):
+        (folder / f"clinic.db{ending}").unlink(missing_ok=True)
+    shutil.copyfile(source, folder / "clinic.db")
 
 
 @pytest.fixture
@@ -57,6 +84,74 @@ def now() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> tuple[Path, World]:
+    """A SQLite file with the small clinic in it, built once, and the ids of everything."""
+    folder = tmp_path_factory.mktemp("furnished")
+    replace_database(empty_database, folder)
+    with clock.clock_at(NOW), opened(portal_config(folder)):
+        return folder / "clinic.db", build_world()
+
+
 @pytest.fixture
-def world(app: Flask, now: None) -> World:
+def world(app: Flask, now: None, furnished: tuple[Path, World]) -> World:
+    """The small clinic of `tests/world.py`, in the database of `app`."""
+    db.session.remove()
+    db.engine.dispose()
+    replace_database(furnished[0], app.config["PORTAL"].data_dir)
+    return deepcopy(furnished[1])
+
+
+@contextmanager
+def opened(env: dict[str, str]) -> Iterator[Flask]:
+    """The portal with this environment, inside its application context."""
+    app = create_app(load_config(env))
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """The Postgres server of this run, with a database named `migrated` that is there to be copied."""
+    with running_postgres() as server:
+        url = server.url(server.create(name="migrated"))
+        with opened(portal_config(tmp_path_factory.mktemp("migrated"), DATABASE_URL=url)):
+            upgrade()
+        yield server
+
+
+@pytest.fixture
+def postgres_env(postgres: Postgres, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Environment of a portal on a fresh Postgres database."""
+    name = postgres.create("migrated")
+    yield portal_config(tmp_path / "data", DATABASE_URL=postgres.url(name))
+    postgres.drop(name)
+
+
+@pytest.fixture
+def postgres_app(postgres_env: dict[str, str]) -> Iterator[Flask]:
+    """The portal on a fresh Postgres database, inside its application context."""
+    with opened(postgres_env) as app:
+        yield app
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def any_env(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Environment of a portal on a fresh database, once for each kind of database."""
+    if request.param == "postgres":
+        return request.getfixturevalue("postgres_env")
+    return portal_config(request.getfixturevalue("data_dir"))
+
+
+@pytest.fixture
+def any_app(any_env: dict[str, str]) -> Iterator[Flask]:
+    """The portal inside its application context, once for each kind of database."""
+    with opened(any_env) as app:
+        yield app
+
+
+@pytest.fixture
+def any_world(any_app: Flask, now: None) -> World:
     return build_world()

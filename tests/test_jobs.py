@@ -77,10 +77,11 @@ def valkey_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def app_with_queue(data_dir: Path, valkey_url: str) -> Iterator[Flask]:
-    app = create_app(load_config(portal_config(data_dir, REDIS_URL=valkey_url)))
-    yield app
-    with app.app_context():
+def app_with_queue(app: Flask, valkey_url: str) -> Iterator[Flask]:
+    """The same clinic with a queue that answers."""
+    connected = create_app(load_config(portal_config(app.config["PORTAL"].data_dir, REDIS_URL=valkey_url)))
+    yield connected
+    with connected.app_context():
         db.engine.dispose()
 
 
