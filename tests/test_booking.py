@@ -171,6 +171,13 @@ def test_a_10_minute_and_a_30_minute_visit_of_one_patient_that_overlap_collide_a
     booking.reserve_slot(actor=world.alice, search=vaccine, starts_at=at(9, 30, day=1), token="three")
 
 
+def test_a_time_that_the_patients_own_visit_takes_is_told_as_such(world: World, morning: int, search: Search) -> None:
+    first = booking.reserve_slot(actor=world.alice, search=search, starts_at=at(9, day=1), token="one")
+    with pytest.raises(PatientBusy) as refusal:
+        booking.reserve_slot(actor=world.alice, search=search, starts_at=at(9, 15, day=1), token="two")
+    assert refusal.value.facts["appointment_id"] == first.id
+
+
 def test_nobody_books_for_a_patient_who_has_died(world: World, morning: int, search: Search) -> None:
     @writing
     def dies(session) -> None:  # type: ignore[no-untyped-def]

@@ -103,6 +103,9 @@ def _fits(stretch: WorkStretch, terms: Terms, cell: int) -> bool:
 def _refuse_overlap_of_patient(session: Session, terms: Terms, starts_at: datetime, fitting: list[WorkStretch]) -> None:
     """Drop from `fitting` those whose visit would meet another of the patient's; refuse when that leaves nobody."""
     own = own_visits(session, terms.search, starts_at, starts_at + LONGEST_VISIT)
+    # The patient's own visit may be the very reason why nobody is free.
+    if not fitting and own and own[0].starts_at <= starts_at:
+        raise PatientBusy(appointment_id=own[0].appointment_id)
     if not own or not fitting:
         return
     met = [_met(terms.doers[stretch.practitioner_id], starts_at, own, terms) for stretch in fitting]

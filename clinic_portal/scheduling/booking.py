@@ -317,9 +317,9 @@ def change_status(
     Raises: BadTransition, NotAllowed, VersionConflict, NotFound.
     Source: UC7.2, UC7.8; outcome codes of the NHS Data Dictionary.
     """
-    if to not in ACTION:
-        raise BadTransition(to=to.value)
     visit, now = lock_visit(db, appointment_id, expected_version), clock.now()
+    if to not in ACTION:
+        raise BadTransition(current=visit.status.value, to=to.value)
     step = check_step(actor, visit.status, to)
     _check_sense(visit, to, now)
     before, was_expected = columns_of(visit, TOLD), visit.is_active

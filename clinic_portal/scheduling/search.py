@@ -237,12 +237,16 @@ def _history(
     return familiar, never, last is not None
 
 
-_OWN_VISITS = select(Appointment.id, Appointment.starts_at, Appointment.ends_at).where(
-    Appointment.patient_id == bindparam("patient_id"),
-    # As the database's own guarantee counts: also a visit that ended early or was missed keeps its patient's time.
-    Appointment.status.in_(ACTIVE),
-    Appointment.starts_at < bindparam("until"),
-    Appointment.starts_at > bindparam("since"),
+_OWN_VISITS = (
+    select(Appointment.id, Appointment.starts_at, Appointment.ends_at)
+    .where(
+        Appointment.patient_id == bindparam("patient_id"),
+        # As the database's own guarantee counts: also a visit that ended early or was missed keeps its patient's time.
+        Appointment.status.in_(ACTIVE),
+        Appointment.starts_at < bindparam("until"),
+        Appointment.starts_at > bindparam("since"),
+    )
+    .order_by(Appointment.starts_at)
 )
 
 
