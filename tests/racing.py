@@ -1,0 +1,298 @@
+"""Many processes, each with several clients, that all start at the same instant. The racing processes import it too."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from multiprocessing.connection import Connection
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import insert, select, text, update
+from sqlalchemy.orm import Session
+
+from clinic_portal import clock, create_app
+from clinic_portal.audit import Actor
+from clinic_portal.config import load_config
+from clinic_portal.database import db
+from clinic_portal.errors import DomainError
+from clinic_portal.models import Appointment, ClinicSession, Origin, PriorityClass, Status, new_public_id
+from clinic_portal.scheduling import booking, claims, holds
+from clinic_portal.scheduling.assignment import find_candidates
+from clinic_portal.scheduling.search import Search, load_terms
+from clinic_portal.scheduling.sessions import refresh_sessions
+
+PROCESSES = 6
+PATIENCE_S = 60.0
+# A process that has the application loaded makes each racer: a tenth of a second instead of two.
+_context = mp.get_context("forkserver")
+_context.set_forkserver_preload(["tests.racing"])
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one client does: a function of this module, with plain values."""
+
+    act: Callable[..., Any]
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it: a value, a refusal of the domain, or an error that nobody should ever see."""
+
+    value: Any = None
+    refusal: str | None = None
+    error: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def is_done(self) -> bool:
+        return self.refusal is None and self.error is None
+
+
+def call(act: Callable[..., Any], **values: Any) -> Call:
+    return Call(act, values)
+
+
+class Racers:
+    """Processes that wait for races to run."""
+
+    def __init__(self) -> None:
+        self._barrier = _context.Barrier(PROCESSES)
+        self._ends: list[Connection] = []
+        self._processes = []
+        for _ in range(PROCESSES):
+            ours, theirs = _context.Pipe()
+            process = _context.Process(target=_serve, args=(theirs, self._barrier), daemon=True)
+            process.start()
+            theirs.close()
+            self._ends.append(ours)
+            self._processes.append(process)
+
+    def race(self, env: dict[str, str], now: datetime, calls: Sequence[Call]) -> list[Outcome]:
+        """Let every call start at once, spread over the processes, and return what came of each, in their order."""
+        for number, end in enumerate(self._ends):
+            end.send((env, now, calls[number::PROCESSES]))
+        outcomes: list[Outcome] = [Outcome()] * len(calls)
+        for number, end in enumerate(self._ends):
+            assert end.poll(PATIENCE_S), "a racer hangs"
+            outcomes[number::PROCESSES] = end.recv()
+        return outcomes
+
+    def stop(self) -> None:
+        for end in self._ends:
+            end.close()
+        for process in self._processes:
+            process.join(5)
+            process.kill()
+            process.join()
+
+
+def run_until_it_dies(env: dict[str, str], now: datetime, act: Callable[..., Any], **values: Any) -> int | None:
+    """Run one act in a process of its own that is expected to be killed in the middle; its exit code."""
+    process = _context.Process(target=_alone, args=(env, now, Call(act, values)))
+    process.start()
+    process.join(PATIENCE_S)
+    return process.exitcode
+
+
+def _alone(env: dict[str, str], now: datetime, what: Call) -> None:
+    with _opened(env, now):
+        what.act(**what.values)
+
+
+def _serve(end: Connection, barrier: Any) -> None:
+    while True:
+        try:
+            env, now, calls = end.recv()
+        except (EOFError, OSError):
+            return
+        with _opened(env, now) as app:
+            end.send(_run(app, calls, barrier))
+
+
+@contextmanager
+def _opened(env: dict[str, str], now: datetime) -> Iterator[Flask]:
+    app = create_app(load_config(env))
+    with app.app_context(), clock.clock_at(now):
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+def _run(app: Flask, calls: Sequence[Call], barrier: Any) -> list[Outcome]:
+    outcomes = [Outcome()] * len(calls)
+    ready, go = threading.Barrier(len(calls) + 1), threading.Event()
+
+    def client(number: int) -> None:
+        with app.app_context():
+            # Connected and warm: the race is about the rows, not about who connects first.
+            db.session.execute(select(ClinicSession.id).limit(1)).all()
+            ready.wait(PATIENCE_S)
+            go.wait(PATIENCE_S)
+            outcomes[number] = _outcome(calls[number])
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    ready.wait(PATIENCE_S)
+    barrier.wait(PATIENCE_S)
+    go.set()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    return outcomes
+
+
+def _outcome(what: Call) -> Outcome:
+    started = time.perf_counter()
+    try:
+        value = what.act(**what.values)
+    except DomainError as refusal:
+        return Outcome(refusal=refusal.code, seconds=time.perf_counter() - started)
+    except Exception:
+        return Outcome(error=traceback.format_exc(), seconds=time.perf_counter() - started)
+    return Outcome(value, seconds=time.perf_counter() - started)
+
+
+# What clients do. They return ids, since rows stay behind in their process.
+
+
+def reserve(
+    actor: Actor, search: Search, starts_at: datetime, token: str, hold_id: int | None = None
+) -> tuple[int, int | None]:
+    visit = booking.reserve_slot(actor=actor, search=search, starts_at=starts_at, token=token, hold_id=hold_id)
+    return visit.id, visit.practitioner_id
+
+
+def hold(actor: Actor, search: Search, starts_at: datetime) -> int:
+    return holds.hold_slot(actor=actor, search=search, starts_at=starts_at).id
+
+
+def move(actor: Actor, search: Search, starts_at: datetime, token: str) -> int:
+    assert search.moving_id is not None
+    return booking.move_appointment(
+        actor=actor, appointment_id=search.moving_id, search=search, starts_at=starts_at, token=token
+    ).id
+
+
+def cancel(actor: Actor, appointment_id: int, token: str) -> int:
+    return booking.cancel_appointment(actor=actor, appointment_id=appointment_id, token=token).id
+
+
+def refresh(practitioner_id: int) -> int:
+    return refresh_sessions(practitioner_id=practitioner_id).added
+
+
+def die_between_claim_and_commit(actor: Actor, search: Search, starts_at: datetime) -> None:
+    def die(*_: object) -> None:
+        os._exit(9)
+
+    # The ledger's rows are the last thing written before the commit.
+    booking.outbox.tell_booked = die
+    reserve(actor, search, starts_at, "killed")
+
+
+def die_before_ringing(actor: Actor, search: Search, starts_at: datetime) -> None:
+    def die(_job: str) -> bool:
+        os._exit(9)
+
+    booking.outbox.queues.ring = die
+    reserve(actor, search, starts_at, "killed")
+
+
+# The same without the guards: what a naive portal would do. These must go wrong, or the races prove nothing.
+
+
+def naive_reserve(search: Search, starts_at: datetime) -> int:
+    """Look, then write: no lock, no condition in the statement."""
+    session = db.session()
+    terms = load_terms(session, search)
+    candidates = find_candidates(session, terms, starts_at)
+    if not candidates:
+        raise _Taken
+    best = candidates[0]
+    free = {part.session_id: _free(session, part.session_id) for part in best.parts}
+    # As database drivers do by themselves: reading opens no transaction.
+    session.rollback()
+    for part in best.parts:
+        left = free[part.session_id] & ~part.mask(best.block)
+        session.execute(_set_free(part.session_id, left))
+    low, high = starts_at, starts_at + timedelta(minutes=5) * (best.visit[1] - best.visit[0])
+    made = session.execute(
+        insert(Appointment)
+        .values(
+            patient_id=search.patient_id, visit_type_id=search.visit_type_id, status=Status.BOOKED,
+            practitioner_id=best.practitioner_id, location_id=best.location_id, starts_at=low, ends_at=high,
+            blocked_from=low, blocked_until=high, origin=Origin.DESK, priority_class=PriorityClass.ROUTINE,
+            requested_at=terms.now, target_at=terms.now, wishes={}, choice={}, public_id=new_public_id(),
+        )
+        .returning(Appointment.id)
+    ).scalar_one()  # fmt: skip
+    session.commit()
+    return made
+
+
+def naive_cancel(appointment_id: int) -> int:
+    """Read first, lock later: the mask that is written back is the one that was read before others wrote."""
+    session = db.session()
+    visit = session.get_one(Appointment, appointment_id)
+    assert visit.blocked_from is not None
+    assert visit.blocked_until is not None
+    piece = claims.piece_of(visit.blocked_from, visit.blocked_until, 5)
+    rows = session.execute(
+        select(ClinicSession.id, ClinicSession.first_cell, ClinicSession.cell_count, ClinicSession.free).where(
+            ClinicSession.practitioner_id == visit.practitioner_id
+        )
+    ).all()
+    session.rollback()
+    time.sleep(0.01)
+    for row in rows:
+        mask = claims.Part(row.id, row.first_cell, row.cell_count).mask(piece)
+        session.execute(_set_free(row.id, row.free | mask))
+    session.execute(
+        update(Appointment)
+        .where(Appointment.id == appointment_id)
+        .values(status=Status.CANCELLED, cancelled_at=clock.now(), cancelled_by="clinic")
+        .execution_options(synchronize_session=False)
+    )
+    session.commit()
+    return appointment_id
+
+
+def drop_guarantees(session: Session) -> None:
+    """Take the database's own constraints away, in a scratch database, for a control."""
+    if session.get_bind().dialect.name == "sqlite":
+        triggers = session.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
+        for name in triggers:
+            session.execute(text(f"DROP TRIGGER {name}"))
+    else:
+        for name in ("appointments_lane", "appointments_patient"):
+            session.execute(text(f"ALTER TABLE appointments DROP CONSTRAINT no_overlap_{name}"))
+    session.commit()
+
+
+class _Taken(DomainError):
+    """Nobody is free."""
+
+    code = "slot_taken"
+
+
+def _free(session: Session, session_id: int) -> int:
+    return session.execute(select(ClinicSession.free).where(ClinicSession.id == session_id)).scalar_one()
+
+
+def _set_free(session_id: int, free: int) -> Any:
+    return (
+        update(ClinicSession)
+        .where(ClinicSession.id == session_id)
+        .values(free=free)
+        .execution_options(synchronize_session=False)
+    )
