@@ -74,7 +74,6 @@ class Role(Base, RoleMixin):
     __tablename__ = "roles"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(40), unique=True)
-    description: Mapped[str] = mapped_column(String(200), default="")
 
 
 class Account(Base, UserMixin):
@@ -167,7 +166,6 @@ class PatientAccess(Base):
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
     patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
     relation: Mapped[Relation] = mapped_column(one_of(Relation, "relation"))
-    granted_by_account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
     starts_on: Mapped[date]
     # First day without the right.
     ends_on: Mapped[date | None]
@@ -208,8 +206,6 @@ class Practitioner(Base):
     kind: Mapped[PractitionerKind] = mapped_column(one_of(PractitionerKind, "kind"))
     gender: Mapped[Gender | None] = mapped_column(one_of(Gender, "gender"))
     is_active: Mapped[bool] = mapped_column(default=True)
-    # Counts every change of hours, so that of two open editors the second is told.
-    availability_version: Mapped[int] = mapped_column(default=1)
     account: Mapped[Account | None] = relationship()
 
 

@@ -19,7 +19,7 @@ from clinic_portal.database import run
 from clinic_portal.errors import PatientBusy, SlotTaken
 from clinic_portal.models import Practitioner, PractitionerVisitType
 from clinic_portal.scheduling import masks
-from clinic_portal.scheduling.claims import Part, Piece, claim, close_dead_holds, without
+from clinic_portal.scheduling.claims import Part, Piece, claim, close_dead_holds, lock_parts, without
 from clinic_portal.scheduling.search import USUAL, Doer, OwnVisit, Terms, own_visits
 from clinic_portal.scheduling.strips import cells_touched
 from clinic_portal.scheduling.times import WorkStretch, offered_starts, read_stretches
@@ -210,10 +210,11 @@ def _gaps_score(gaps: tuple[int, int], shortest: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class OldTime:
-    """Where a visit to be moved is now: who has it, and the cells still its own, if it has not given them back."""
+    """Where a visit to be moved is now: who has it, its cells in lane 0, and the sessions that will get them back."""
 
     practitioner_id: int
     piece: Piece | None
+    parts: tuple[Part, ...] = ()
 
 
 def place(session: Session, terms: Terms, starts_at: datetime, old: OldTime | None = None) -> Placement:
@@ -229,6 +230,8 @@ def place(session: Session, terms: Terms, starts_at: datetime, old: OldTime | No
     for lost, candidate in enumerate(candidates):
         low, high = (masks.to_instant(cell, terms.grid_min) for cell in candidate.block)
         close_dead_holds(session, candidate.practitioner_id, low, high, terms.now, terms.grid_min)
+        if old is not None and old.parts:
+            lock_parts(session, [*old.parts, *candidate.parts])
         if claim(session, candidate.parts, _to_claim(candidate, old)):
             return _placement(candidate, terms, len(candidates), lost)
     raise SlotTaken

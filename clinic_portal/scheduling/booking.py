@@ -27,12 +27,12 @@ from clinic_portal.models import (
 )
 from clinic_portal.notifications import outbox
 from clinic_portal.scheduling import claims, submissions
-from clinic_portal.scheduling.assignment import OldTime, Placement, place
+from clinic_portal.scheduling.assignment import Placement, place
 from clinic_portal.scheduling.holds import let_go, take_over
 from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.scheduling.search import Search, Terms, load_terms, own_visits
 from clinic_portal.scheduling.transitions import check_step
-from clinic_portal.scheduling.visits import TOLD, check_movable, give_back, lock_visit
+from clinic_portal.scheduling.visits import TOLD, check_movable, give_back, lock_visit, time_to_give_back
 from clinic_portal.settings import load_settings
 
 # Until when a routine visit should have been found. Source: clinic.md 5, class targets.
@@ -229,21 +229,21 @@ def _move(
 def _exchange(
     session: Session, actor: Actor, visit: Appointment, search: Search, starts_at: datetime, hold_id: int | None
 ) -> tuple[Placement, Terms]:
-    """Give the old cells back and take the new ones; with a live hold the new ones are already ours."""
-    terms, old_practitioner_id = load_terms(session, search), visit.practitioner_id
-    assert old_practitioner_id is not None
+    """Take the new cells, then give the old ones back; with a live hold the new ones are already ours."""
+    terms = load_terms(session, search)
     hold = None if hold_id is None else take_over(session, actor, hold_id, search, starts_at, terms.now)
     let_go(session, actor, terms.now, terms.grid_min)
     if hold is None:
-        # Release then claim inside one transaction: nobody sees the time between, and a refusal rolls both back.
-        give_back(session, visit, terms.grid_min)
-        return place(session, terms, starts_at, OldTime(old_practitioner_id, piece=None)), terms
-    if busy := own_visits(session, search, hold.starts_at, hold.ends_at):
+        placement = place(session, terms, starts_at, time_to_give_back(session, visit, terms.grid_min))
+    elif busy := own_visits(session, search, hold.starts_at, hold.ends_at):
         raise PatientBusy(appointment_id=busy[0].appointment_id)
-    same_lane = (hold.practitioner_id, hold.lane) == (visit.practitioner_id, visit.lane)
-    held = claims.piece_of(hold.blocked_from, hold.blocked_until, terms.grid_min)
-    give_back(session, visit, terms.grid_min, kept=held if same_lane else None)
-    return _placement_of(hold), terms
+    else:
+        placement = _placement_of(hold)
+    # New visits lie in lane 0.
+    same_lane = (placement.practitioner_id, 0) == (visit.practitioner_id, visit.lane)
+    taken = claims.piece_of(placement.blocked_from, placement.blocked_until, terms.grid_min)
+    give_back(session, visit, terms.grid_min, kept=taken if same_lane else None)
+    return placement, terms
 
 
 @writing

@@ -75,6 +75,14 @@ _PARTS = (
 )
 
 
+_LOCK_PARTS = (
+    select(ClinicSession.id)
+    .where(ClinicSession.id.in_(bindparam("ids", expanding=True)))
+    .order_by(ClinicSession.id)
+    .with_for_update()
+)
+
+
 def claim(session: Session, parts: Iterable[Part], pieces: list[Piece]) -> bool:
     """Take the cells of some pieces, all or nothing; False when somebody was faster.
 
@@ -119,11 +127,25 @@ def lock_practitioner(session: Session, practitioner_id: int) -> None:
 def release(session: Session, practitioner_id: int, lane: int, pieces: Iterable[Piece]) -> None:
     """Give cells back; those that no session covers any more are nobody's. Call `lock_practitioner` before."""
     for piece in pieces:
-        around = {"practitioner_id": practitioner_id, "lane": lane, "low": piece[0] - MAX_CELLS, "high": piece[1]}
-        for row in run(session, _PARTS, around).all():
-            part = Part(*row)
-            if mask := part.mask(piece):
-                _changed(session, _RELEASE, part, {"cells": mask})
+        for part in parts_of(session, practitioner_id, lane, piece):
+            _changed(session, _RELEASE, part, {"cells": part.mask(piece)})
+
+
+def parts_of(session: Session, practitioner_id: int, lane: int, piece: Piece) -> list[Part]:
+    """The sessions that a piece lies in."""
+    around = {"practitioner_id": practitioner_id, "lane": lane, "low": piece[0] - MAX_CELLS, "high": piece[1]}
+    parts = [Part(row[0], row[1], row[2]) for row in run(session, _PARTS, around)]
+    return [part for part in parts if part.mask(piece)]
+
+
+def lock_parts(session: Session, parts: Iterable[Part]) -> None:
+    """Lock sessions in the order of their ids, before some of them lose cells and others get some.
+
+    # Race: two moves that cross would otherwise wait for each other until the database ends one of them.
+    """
+    if lock_rows(session):
+        ids = sorted({part.session_id for part in parts})
+        run(session, _LOCK_PARTS, {"ids": ids})
 
 
 def piece_of(low: datetime, high: datetime, grid_min: int) -> Piece:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.audit import Actor
-from clinic_portal.database import writing
+from clinic_portal.database import run, writing
 from clinic_portal.errors import NotAllowed, NotFound
-from clinic_portal.models import Hold, HoldEnd, HoldKind
+from clinic_portal.models import Account, Hold, HoldEnd, HoldKind
 from clinic_portal.scheduling import claims
 from clinic_portal.scheduling.assignment import Placement, place
 from clinic_portal.scheduling.people import lock_patient
@@ -23,6 +23,7 @@ from clinic_portal.scheduling.search import Search, Terms, load_terms
 from clinic_portal.scheduling.visits import lock_visit_to_move, old_time
 from clinic_portal.settings import load_settings
 
+_ACCOUNT = select(Account.id).where(Account.id == bindparam("account_id")).with_for_update(key_share=True)
 HOLD_SETTING = {HoldKind.PATIENT_CHECKOUT: "checkout_hold_min", HoldKind.STAFF_CALL: "staff_hold_min"}
 
 
@@ -39,6 +40,7 @@ def hold_slot(
     if actor.account_id is None or search.patient_id is None:
         raise NotAllowed
     lock_patient(db, search.patient_id)
+    _lock_account(db, actor.account_id)
     moving = lock_visit_to_move(db, actor, search)
     terms = load_terms(db, search)
     let_go(db, actor, terms.now, terms.grid_min)
@@ -48,6 +50,11 @@ def hold_slot(
     db.add(hold)
     db.flush()
     return hold
+
+
+def _lock_account(session: Session, account_id: int) -> None:
+    """# Race: an account that acts for two people could otherwise keep two times at once, one for each."""
+    run(session, _ACCOUNT, {"account_id": account_id})
 
 
 def _new_hold(account_id: int, search: Search, terms: Terms, placement: Placement, kind: HoldKind) -> Hold:

@@ -175,7 +175,7 @@ def load_terms(session: Session, search: Search) -> Terms:
         search=search,
         now=now,
         grid_min=grid_min,
-        step_cells=max(1, visit_type.start_step_min // grid_min),
+        step_cells=_cells(visit_type.start_step_min, grid_min),
         settings=settings,
         zones=_zones(session, search),
         doers=_doers(session, search, grid_min, never, is_new=not has_been_here),

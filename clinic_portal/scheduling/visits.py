@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -83,6 +85,17 @@ def old_time(visit: Appointment, grid_min: int) -> OldTime:
     assert visit.practitioner_id is not None
     # A squeeze-in's cells lie in another lane: none of those claimed for the new time can be among them.
     return OldTime(visit.practitioner_id, piece_of_visit(visit, grid_min) if visit.lane == 0 else None)
+
+
+def time_to_give_back(session: Session, visit: Appointment, grid_min: int) -> OldTime:
+    """As `old_time`, with the sessions in which cells will be given back.
+
+    # Race: locks the practitioner before any session, as a rewrite of sessions does.
+    """
+    old, piece = old_time(visit, grid_min), piece_of_visit(visit, grid_min)
+    claims.lock_practitioner(session, old.practitioner_id)
+    parts = () if piece is None else claims.parts_of(session, old.practitioner_id, visit.lane, piece)
+    return replace(old, parts=tuple(parts))
 
 
 def give_back(session: Session, visit: Appointment, grid_min: int, kept: claims.Piece | None = None) -> None:

@@ -50,7 +50,6 @@ def upgrade() -> None:
         "roles",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=40), nullable=False),
-        sa.Column("description", sa.String(length=200), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_roles")),
         sa.UniqueConstraint("name", name=op.f("uq_roles_name")),
     )
@@ -154,7 +153,6 @@ def upgrade() -> None:
             nullable=True,
         ),
         sa.Column("is_active", sa.Boolean(), nullable=False),
-        sa.Column("availability_version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_practitioners_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_practitioners")),
         sa.UniqueConstraint("account_id", name=op.f("uq_practitioners_account_id")),
@@ -534,14 +532,10 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
-        sa.Column("granted_by_account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("starts_on", sa.Date(), nullable=False),
         sa.Column("ends_on", sa.Date(), nullable=True),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_patient_access_account_id")),
-        sa.ForeignKeyConstraint(
-            ["granted_by_account_id"], ["accounts.id"], name=op.f("fk_patient_access_granted_by_account_id")
-        ),
         sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("fk_patient_access_patient_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_patient_access")),
         sa.UniqueConstraint(
