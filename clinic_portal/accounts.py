@@ -8,7 +8,7 @@ from datetime import date
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
-from flask import Flask, Response, make_response, redirect, request, url_for
+from flask import Flask, Response, g, has_request_context, make_response, redirect, request, url_for
 from flask_login import current_user
 from flask_security import Security, SQLAlchemyUserDatastore
 from sqlalchemy import bindparam, case, or_, select, update
@@ -194,8 +194,18 @@ _RIGHTS = (
 
 def rights_of(account: Account) -> list[PatientAccess]:
     """The rights of an account that hold today, its own person first; one for each patient."""
+    if not has_request_context():
+        return _rights_today(account.id)
+    # Asked several times while one page is made.
+    kept: dict[int, list[PatientAccess]] = g.setdefault("rights", {})
+    if account.id not in kept:
+        kept[account.id] = _rights_today(account.id)
+    return kept[account.id]
+
+
+def _rights_today(account_id: int) -> list[PatientAccess]:
     session = db.session()
-    values = {"account_id": account.id, "today": _today(session), "now": clock.now()}
+    values = {"account_id": account_id, "today": _today(session), "now": clock.now()}
     first: dict[int, PatientAccess] = {}
     for right in session.scalars(_RIGHTS, values):
         first.setdefault(right.patient_id, right)

@@ -22,7 +22,7 @@ from clinic_portal.models import (
 from clinic_portal.scheduling import booking, holds, times
 from clinic_portal.scheduling.search import Need, Search
 from clinic_portal.settings import put_setting
-from tests.world import NOW, World, add_session, at, free_cells
+from tests.world import NOW, ZONE, World, add_session, at, free_cells
 
 TODAY = NOW.date()
 
@@ -278,7 +278,8 @@ def test_alternatives_are_the_same_day_the_same_hour_and_the_earliest(world: Wor
     add_session(world.chen_id, at(11), at(11, 30))
     for day in (2, 3):
         add_session(world.chen_id, at(9, day=day), at(10, 30, day=day))
-    found = times.nearest_alternatives(db.session(), search, at(9, day=3))
+    free = times.find_free_times(db.session(), search, TODAY, 14)
+    found = times.nearest_alternatives(free, at(9, day=3), ZONE)
     assert [time.starts_at for time in found] == [at(11), at(9, day=2), at(9, 15, day=3)]
 
 

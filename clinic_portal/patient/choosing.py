@@ -91,16 +91,16 @@ def show_taken(choosing: Choosing, wanted_at: datetime) -> Response:
     if terms is None:
         return _no_times(choosing, 409)
     zone = next(iter(terms.zones.values()))
-    found = _times(replace(choosing, shown=None, open_on=clock.local_date(wanted_at, zone)))
-    if found is None or not any(day["state"] == "free" for day in found["days"]):
-        found = _times(replace(choosing, shown=None, open_on=None))
-    if found is None:
+    choice = _choice(replace(choosing, shown=None, open_on=clock.local_date(wanted_at, zone)), terms)
+    if choice is None or not any(choice.times.values()):
+        choice = _choice(replace(choosing, shown=None, open_on=None), terms)
+    if choice is None:
         return _no_times(choosing, 409)
     near = [
         {"starts_at": time.starts_at, "why": _why(time, wanted_at, zone)}
-        for time in nearest_alternatives(db.session(), choosing.search, wanted_at)
-        if choosing.keeps is None or time.starts_at != choosing.keeps.starts_at
+        for time in nearest_alternatives(choice.times, wanted_at, zone)
     ]
+    found = _described(choosing, terms, choice)
     return page("patient/taken.html", status=409, taken_at=wanted_at, nearest=near, errors=[], **found)
 
 
@@ -131,16 +131,19 @@ def _terms(choosing: Choosing) -> Terms | None:
 
 
 def _times(choosing: Choosing) -> dict[str, Any] | None:
-    session, terms = db.session(), _terms(choosing)
-    if terms is None:
-        return None
-    choice = days.find_choice(session, terms, choosing.shown, choosing.open_on)
-    if choice is None:
-        return None
-    if choosing.keeps:
-        choice = _without(choice, choosing.keeps.starts_at)
+    terms = _terms(choosing)
+    choice = None if terms is None else _choice(choosing, terms)
+    return None if terms is None or choice is None else _described(choosing, terms, choice)
+
+
+def _choice(choosing: Choosing, terms: Terms) -> days.Choice | None:
+    choice = days.find_choice(db.session(), terms, choosing.shown, choosing.open_on)
+    return _without(choice, choosing.keeps.starts_at) if choice and choosing.keeps else choice
+
+
+def _described(choosing: Choosing, terms: Terms, choice: days.Choice) -> dict[str, Any]:
     return {
-        **days.describe(session, terms, choice, choosing.url),
+        **days.describe(db.session(), terms, choice, choosing.url),
         "title": choosing.title,
         "visit_name": choosing.visit_name,
         "place_name": choosing.place_name,

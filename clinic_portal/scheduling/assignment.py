@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from operator import mul
+from typing import Any, NamedTuple
 
 from sqlalchemy import Float, bindparam, case, cast, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from clinic_portal import clock
 from clinic_portal.database import run
@@ -32,8 +33,7 @@ TWO_GAPS_SCORE = 0.8
 LONGEST_VISIT = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A practitioner who could take the visit at one place; `block` is the visit with its buffers, in cells."""
 
     practitioner_id: int
@@ -42,12 +42,11 @@ class Candidate:
     visit: Piece
     block: Piece
     gaps: tuple[int, int]
-    scores: dict[str, float]
+    scores: tuple[float, ...]
     total: float
 
 
-@dataclass(frozen=True, slots=True)
-class Skills:
+class Skills(NamedTuple):
     """How much a practitioner is needed for other visits, and the shortest visit of theirs in cells."""
 
     rarity: float
@@ -83,7 +82,8 @@ def find_candidates(session: Session, terms: Terms, starts_at: datetime) -> list
     if not fitting:
         return []
     skills, offered = _skills(session, terms), _offered(stretches, day)
-    scored = [_scored(stretch, terms, cell, skills, offered) for stretch in fitting]
+    weights = [terms.settings.number(f"weight_{name}") for name in SCORES]
+    scored = [_scored(stretch, terms, cell, skills, offered, weights) for stretch in fitting]
     return sorted(scored, key=lambda candidate: (-candidate.total, candidate.practitioner_id, candidate.location_id))
 
 
@@ -124,13 +124,10 @@ def _met(doer: Doer, starts_at: datetime, own: list[OwnVisit], terms: Terms) -> 
 def _offered(stretches: list[WorkStretch], day: Piece) -> dict[int, tuple[int, int]]:
     """For each practitioner how many cells that day are free, of how many."""
     offered: dict[int, tuple[int, int]] = {}
-    for stretch in stretches:
-        mask = masks.covered(stretch.cells.first_cell, stretch.cells.cell_count, *day)
-        free, cells = offered.get(stretch.practitioner_id, (0, 0))
-        offered[stretch.practitioner_id] = (
-            free + (stretch.usable & mask).bit_count(),
-            cells + mask.bit_count(),
-        )
+    for practitioner_id, _, (first, count, _), usable, _ in stretches:
+        mask = masks.covered(first, count, *day)
+        free, cells = offered.get(practitioner_id, (0, 0))
+        offered[practitioner_id] = (free + (usable & mask).bit_count(), cells + mask.bit_count())
     return offered
 
 
@@ -142,6 +139,7 @@ _HOW_MANY = (
     .group_by(PractitionerVisitType.visit_type_id)
     .subquery()
 )
+_THIS_TYPE = aliased(PractitionerVisitType)
 _SKILLS = (
     select(
         PractitionerVisitType.practitioner_id,
@@ -158,7 +156,12 @@ _SKILLS = (
         ),
     )
     .join(_HOW_MANY, _HOW_MANY.c.visit_type_id == PractitionerVisitType.visit_type_id)
-    .where(PractitionerVisitType.is_active)
+    .where(
+        PractitionerVisitType.is_active,
+        PractitionerVisitType.practitioner_id.in_(
+            select(_THIS_TYPE.practitioner_id).where(_THIS_TYPE.visit_type_id == bindparam("visit_type_id"))
+        ),
+    )
     .group_by(PractitionerVisitType.practitioner_id)
 )
 
@@ -166,7 +169,7 @@ _SKILLS = (
 def _skills(session: Session, terms: Terms) -> dict[int, Skills]:
     """A practitioner's rarity is the sum, over their other visit types, of one divided by how many do that type."""
     rows = run(session, _SKILLS, {"visit_type_id": terms.search.visit_type_id})
-    return {row[0]: Skills(float(row[1]), max(1, row[2] // terms.grid_min)) for row in rows}
+    return {whose: Skills(float(rarity), max(1, minutes // terms.grid_min)) for whose, rarity, minutes in rows}
 
 
 def _scored(
@@ -175,6 +178,7 @@ def _scored(
     cell: int,
     skills: dict[int, Skills],
     offered: dict[int, tuple[int, int]],
+    weights: list[int],
 ) -> Candidate:
     doer = terms.doers[stretch.practitioner_id]
     block = (cell - doer.before_cells, cell + doer.visit_cells + doer.after_cells)
@@ -182,28 +186,30 @@ def _scored(
     gaps = masks.free_run_around(stretch.usable, block[0] - first, block[1] - first)
     skill, (free, cells) = skills[stretch.practitioner_id], offered[stretch.practitioner_id]
     familiar = terms.familiar.get(stretch.practitioner_id)
-    scores = {
-        "continuity": FAMILIAR_SCORE.get(familiar, SEEN_LAST_SCORE) if familiar else 0.0,
-        "scarcity": 1 / (1 + skill.rarity),
-        "load": free / cells if cells else 0.0,
-        "gaps": _gaps_score(gaps, skill.shortest_cells),
-    }
-    total = sum(terms.settings.number(f"weight_{name}") * score for name, score in scores.items())
+    # In the order of SCORES.
+    scores = (
+        FAMILIAR_SCORE.get(familiar, SEEN_LAST_SCORE) if familiar else 0.0,
+        1 / (1 + skill.rarity),
+        free / cells if cells else 0.0,
+        _gaps_score(gaps, skill.shortest_cells),
+    )
+    total = sum(map(mul, weights, scores))
     return Candidate(
         stretch.practitioner_id,
         stretch.location_id,
         stretch.parts,
-        visit=(cell, cell + doer.visit_cells),
-        block=block,
-        gaps=gaps,
-        scores={name: round(score, 3) for name, score in scores.items()},
-        total=round(total, 3),
+        (cell, cell + doer.visit_cells),
+        block,
+        gaps,
+        scores,
+        round(total, 3),
     )
 
 
 def _gaps_score(gaps: tuple[int, int], shortest: int) -> float:
     """1 when nothing is wasted and the visit touches something; less, the more of the gaps no visit fits into."""
-    wasted = sum(gap for gap in gaps if gap < shortest)
+    before, after = gaps
+    wasted = (before if before < shortest else 0) + (after if after < shortest else 0)
     tidy = 1.0 if 0 in gaps else TWO_GAPS_SCORE
     return tidy * (1 - wasted / (2 * shortest))
 
@@ -246,7 +252,7 @@ def _placement(candidate: Candidate, terms: Terms, candidates: int, lost: int) -
     starts_at, ends_at = (masks.to_instant(cell, terms.grid_min) for cell in candidate.visit)
     blocked_from, blocked_until = (masks.to_instant(cell, terms.grid_min) for cell in candidate.block)
     choice = {
-        **candidate.scores,
+        **{name: round(score, 3) for name, score in zip(SCORES, candidate.scores, strict=True)},
         "total": candidate.total,
         "candidates": candidates,
         "familiar": terms.familiar.get(candidate.practitioner_id),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
@@ -28,8 +27,7 @@ Piece = tuple[int, int]
 ALL_BITS = (1 << 63) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """The row of a session as it was read."""
 
     session_id: int
@@ -192,6 +190,9 @@ _OF_PRACTITIONER = _OPEN_HOLDS.where(
     Hold.blocked_until > bindparam("low"),
     Hold.blocked_from < bindparam("high"),
 )
+_OF_ACCOUNT = _OPEN_HOLDS.where(Hold.account_id == bindparam("account_id"))
+_FOR_VISIT = _OPEN_HOLDS.where(Hold.appointment_id == bindparam("appointment_id"))
+_EXPIRED = _OPEN_HOLDS.where(Hold.expires_at <= bindparam("now"))
 _CLOSE = (
     update(Hold)
     .where(Hold.id == bindparam("hold_id"), Hold.closed_at.is_(None))
@@ -240,14 +241,14 @@ def close_dead_holds(session: Session, practitioner_id: int, low: datetime, high
 
 def open_holds_of(session: Session, account_id: int) -> list[Any]:
     """The holds that an account has open, dead or alive."""
-    return list(run(session, _OPEN_HOLDS.where(Hold.account_id == account_id)))
+    return list(run(session, _OF_ACCOUNT, {"account_id": account_id}))
 
 
 def open_holds_for(session: Session, appointment_id: int) -> list[Any]:
     """The holds that would move a visit."""
-    return list(run(session, _OPEN_HOLDS.where(Hold.appointment_id == appointment_id)))
+    return list(run(session, _FOR_VISIT, {"appointment_id": appointment_id}))
 
 
 def expired_holds(session: Session, now: datetime) -> list[Any]:
     """All holds that are past their time and not yet cleared."""
-    return list(run(session, _OPEN_HOLDS.where(Hold.expires_at <= now)))
+    return list(run(session, _EXPIRED, {"now": now}))

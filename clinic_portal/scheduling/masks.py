@@ -7,14 +7,13 @@ for each: set where nobody is booked. A visit of k cells starting at cell i of a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(NamedTuple):
     """Cells in a row: a session, or neighbouring sessions joined; bit 0 of `free` is `first_cell`."""
 
     first_cell: int
@@ -85,8 +84,6 @@ def bits(mask: int) -> Iterator[int]:
 
 def free_run_around(free: int, low: int, high: int) -> tuple[int, int]:
     """How many free cells lie directly before `low` and from `high` on, in one row each."""
-    before = 0
-    while low - before > 0 and free >> (low - before - 1) & 1:
-        before += 1
+    before = low - (~free & run(low)).bit_length()
     rest = ~(free >> high)
     return before, (rest & -rest).bit_length() - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
@@ -56,8 +56,7 @@ class Search:
         return {"location_id": self.location_id, "needs": sorted(self.needs)}
 
 
-@dataclass(frozen=True, slots=True)
-class Doer:
+class Doer(NamedTuple):
     """A practitioner who does this visit type for this patient; lengths in cells."""
 
     practitioner_id: int
@@ -175,7 +174,7 @@ def load_terms(session: Session, search: Search) -> Terms:
         search=search,
         now=now,
         grid_min=grid_min,
-        step_cells=_cells(visit_type.start_step_min, grid_min),
+        step_cells=-(-visit_type.start_step_min // grid_min),
         settings=settings,
         zones=_zones(session, search),
         doers=_doers(session, search, grid_min, never, is_new=not has_been_here),
@@ -199,22 +198,15 @@ def _zones(session: Session, search: Search) -> dict[int, str]:
 def _doers(session: Session, search: Search, grid_min: int, never: set[int], *, is_new: bool) -> dict[int, Doer]:
     asked = {GENDER_ASKED[need] for need in search.needs if need in GENDER_ASKED}
     doers = {}
-    for row in run(session, _DOERS, {"visit_type_id": search.visit_type_id}):
-        if row.practitioner_id in never or (asked and row.gender not in asked):
+    for practitioner_id, usual, new, before, after, gender in run(
+        session, _DOERS, {"visit_type_id": search.visit_type_id}
+    ):
+        if practitioner_id in never or (asked and gender not in asked):
             continue
-        duration = row.duration_new_patient_min if is_new else row.duration_min
-        doers[row.practitioner_id] = Doer(
-            row.practitioner_id,
-            visit_cells=_cells(duration, grid_min),
-            before_cells=_cells(row.buffer_before_min, grid_min),
-            after_cells=_cells(row.buffer_after_min, grid_min),
-        )
+        minutes = (new if is_new else usual, before, after)
+        # Whole cells that cover the minutes.
+        doers[practitioner_id] = Doer(practitioner_id, *(-(-each // grid_min) for each in minutes))
     return doers
-
-
-def _cells(minutes: int, grid_min: int) -> int:
-    """Whole cells that cover the minutes."""
-    return -(-minutes // grid_min)
 
 
 def _history(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from heapq import nsmallest
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
@@ -29,20 +29,16 @@ from clinic_portal.scheduling.strips import first_cell_from
 
 WEEK = 7
 ALTERNATIVES = 3
-# How far around a lost time the nearest others are looked for.
-ALTERNATIVES_DAYS = 14
 
 
-@dataclass(frozen=True)
-class FreeTime:
+class FreeTime(NamedTuple):
     """A start that can be booked now, and the places where."""
 
     starts_at: datetime
     location_ids: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class WorkStretch:
+class WorkStretch(NamedTuple):
     """Neighbouring sessions of one practitioner at one place; `usable` adds the cells of holds that do not bind."""
 
     practitioner_id: int
@@ -78,11 +74,22 @@ _MOVING = select(Appointment.practitioner_id, Appointment.blocked_from, Appointm
 )
 
 
+# A row of _SESSIONS: practitioner, place, first cell, how many cells, free ones, session.
+Row = tuple[int, int, int, int, int, int]
+
+
 def read_stretches(session: Session, terms: Terms, low_cell: int, high_cell: int) -> list[WorkStretch]:
     """All public time of those who do such visits that meets the cells [low, high), neighbours joined.
 
     Reads further on both sides, so that a start near an end sees the hours around it.
     """
+    groups, open_pieces = _read(session, terms, low_cell, high_cell)
+    return [_stretch(group, open_pieces) for group in groups]
+
+
+def _read(
+    session: Session, terms: Terms, low_cell: int, high_cell: int
+) -> tuple[Iterator[list[Row]], dict[int, list[Piece]]]:
     # A visit at the first cell may need the buffer before it, and one at the last the cells after it.
     reach = max((doer.blocked_cells for doer in terms.doers.values()), default=0)
     rows = run(
@@ -95,8 +102,7 @@ def read_stretches(session: Session, terms: Terms, low_cell: int, high_cell: int
             "now": terms.now,
         },
     ).all()
-    meant = [row for row in rows if row.practitioner_id in terms.doers and row.location_id in terms.zones]
-    return list(_joined(meant, _open_pieces(session, terms)))
+    return _joined(rows, terms), _open_pieces(session, terms)
 
 
 def _open_pieces(session: Session, terms: Terms) -> dict[int, list[Piece]]:
@@ -113,44 +119,47 @@ def _open_pieces(session: Session, terms: Terms) -> dict[int, list[Piece]]:
     return found
 
 
-def _joined(rows: Iterable[Any], open_pieces: dict[int, list[Piece]]) -> Iterator[WorkStretch]:
-    """Join sessions that follow each other without a gap at one place, so that a visit may lie across them."""
-    group: list[Any] = []
+def _joined(rows: Iterable[Any], terms: Terms) -> Iterator[list[Row]]:
+    """Sessions that follow each other without a gap at one place, together: a visit may lie across them."""
+    group: list[Row] = []
+    last_practitioner = last_place = last_end = -1
     for row in rows:
-        if group and not _follows(group[-1], row):
-            yield _stretch(group, open_pieces)
+        practitioner, place, first, count, _, _ = row
+        if practitioner not in terms.doers or place not in terms.zones:
+            continue
+        if group and not (first == last_end and practitioner == last_practitioner and place == last_place):
+            yield group
             group = []
         group.append(row)
+        last_practitioner, last_place, last_end = practitioner, place, first + count
     if group:
-        yield _stretch(group, open_pieces)
+        yield group
 
 
-def _follows(before: Any, after: Any) -> bool:
-    same = before.practitioner_id == after.practitioner_id and before.location_id == after.location_id
-    return bool(same and before.first_cell + before.cell_count == after.first_cell)
-
-
-def _stretch(group: list[Any], open_pieces: dict[int, list[Piece]]) -> WorkStretch:
-    first, free, count = group[0].first_cell, 0, 0
-    for row in group:
-        free |= row.free << count
-        count += row.cell_count
+def _stretch(group: list[Row], open_pieces: dict[int, list[Piece]]) -> WorkStretch:
+    practitioner, place, start, _, _, _ = group[0]
+    free, length, parts = 0, 0, []
+    for _, _, first, count, mask, session_id in group:
+        free |= mask << length
+        length += count
+        parts.append(Part(session_id, first, count))
     usable = free
-    for piece in open_pieces.get(group[0].practitioner_id, ()):
-        usable |= masks.covered(first, count, *piece)
-    parts = tuple(Part(row.id, row.first_cell, row.cell_count) for row in group)
-    return WorkStretch(group[0].practitioner_id, group[0].location_id, Stretch(first, count, free), usable, parts)
+    for piece in open_pieces.get(practitioner, ()):
+        usable |= masks.covered(start, length, *piece)
+    return WorkStretch(practitioner, place, Stretch(start, length, free), usable, tuple(parts))
 
 
 def offered_starts(stretch: WorkStretch, doer: Doer, step_cells: int) -> int:
     """Bit i is set where a visit (not its buffer) may start: cells enough, on a start step or the last that fits."""
-    cells = stretch.cells
     blocks = masks.starts(stretch.usable, doer.blocked_cells)
-    if not blocks:
-        return 0
-    allowed = masks.aligned(cells.first_cell, cells.cell_count, step_cells)
-    last = cells.cell_count - doer.blocked_cells + doer.before_cells
-    return (blocks << doer.before_cells) & (allowed | 1 << last)
+    return _allowed(blocks, stretch.cells.first_cell, stretch.cells.cell_count, doer, step_cells) if blocks else 0
+
+
+def _allowed(blocks: int, first_cell: int, cell_count: int, doer: Doer, step_cells: int) -> int:
+    """Of the places where the cells are enough, those where a visit may start."""
+    on_steps = masks.aligned(first_cell, cell_count, step_cells)
+    last = cell_count - doer.blocked_cells + doer.before_cells
+    return (blocks << doer.before_cells) & (on_steps | 1 << last)
 
 
 def without_own_visits(starts: int, first_cell: int, doer: Doer, own: list[OwnVisit], grid_min: int) -> int:
@@ -171,11 +180,32 @@ def _starts_by_place(session: Session, terms: Terms, low: datetime, high: dateti
     count = max(0, first_cell_from(high, terms.grid_min) - base)
     own = own_visits(session, terms.search, low, high + timedelta(days=1))
     found = dict.fromkeys(terms.zones, 0)
-    for stretch in read_stretches(session, terms, base, base + count):
-        doer, first = terms.doers[stretch.practitioner_id], stretch.cells.first_cell
-        starts = without_own_visits(offered_starts(stretch, doer, terms.step_cells), first, doer, own, terms.grid_min)
-        found[stretch.location_id] |= starts << (first - base) if first >= base else starts >> (base - first)
+    for (place, first, length, doer), blocks in _blocks_alike(session, terms, base, base + count).items():
+        starts = _allowed(blocks, first, length, doer, terms.step_cells)
+        starts = without_own_visits(starts, first, doer, own, terms.grid_min)
+        found[place] |= starts << (first - base) if first >= base else starts >> (base - first)
     return {place: (mask & masks.run(count), base) for place, mask in found.items()}
+
+
+def _blocks_alike(session: Session, terms: Terms, low: int, high: int) -> dict[tuple[int, int, int, Doer], int]:
+    """Where cells enough are free, for stretches of the same place, hours and lengths of visit together.
+
+    A clinic's hours are mostly alike: what follows is done once for all of them.
+    """
+    found: dict[tuple[int, int, int, Doer], int] = {}
+    # The same lengths are the same doer here, whoever it is.
+    alike = {id_: (doer._replace(practitioner_id=0), doer.blocked_cells) for id_, doer in terms.doers.items()}
+    groups, open_pieces = _read(session, terms, low, high)
+    for group in groups:
+        practitioner, place, first, length, usable, _ = group[0]
+        if len(group) > 1 or practitioner in open_pieces:
+            stretch = _stretch(group, open_pieces)
+            length, usable = stretch.cells.cell_count, stretch.usable
+        doer, needed = alike[practitioner]
+        if blocks := masks.starts(usable, needed):
+            key = (place, first, length, doer)
+            found[key] = found.get(key, 0) | blocks
+    return found
 
 
 def free_times_between(session: Session, terms: Terms, low: datetime, high: datetime) -> list[FreeTime]:
@@ -185,10 +215,11 @@ def free_times_between(session: Session, terms: Terms, low: datetime, high: date
     for mask, _ in places.values():
         together |= mask
     base = next(iter(places.values()))[1]
+    # Bit by bit from a text: shifting weeks of cells for each start would cost more than all the rest.
+    is_free = [(place, f"{mask:0{together.bit_length()}b}"[::-1]) for place, (mask, _) in places.items()]
     return [
         FreeTime(
-            masks.to_instant(base + bit, terms.grid_min),
-            tuple(place for place, (mask, _) in places.items() if mask >> bit & 1),
+            masks.to_instant(base + bit, terms.grid_min), tuple(place for place, bits in is_free if bits[bit] == "1")
         )
         for bit in masks.bits(together)
     ]
@@ -234,26 +265,28 @@ def first_free_day(session: Session, search: Search) -> date | None:
     return None
 
 
-def nearest_alternatives(session: Session, search: Search, wanted_at: datetime) -> list[FreeTime]:
-    """Up to three times to offer instead of a lost one: same day, same time on another day, earliest; then the nearest.
+def nearest_alternatives(days: dict[date, list[FreeTime]], wanted_at: datetime, zone: str) -> list[FreeTime]:
+    """Up to three of some free times to offer instead of a lost one, in order.
 
+    The same day, the same time on another day, the earliest; then the nearest.
+
+    Times: days and hours are those of `zone`.
     Source: UC3.2.
     """
-    terms = load_terms(session, search)
-    zone = next(iter(terms.zones.values()))
-    first, last = terms.day_range()
-    wanted_day = min(max(clock.local_date(wanted_at, zone), first), last)
-    days = free_days(session, terms, max(first, wanted_day - timedelta(days=WEEK)), WEEK + ALTERNATIVES_DAYS)
-    every = [time for times in days.values() for time in times if time.starts_at != wanted_at]
-    return sorted(_chosen(every, wanted_at, zone), key=lambda time: time.starts_at)
+    return sorted(_chosen(days, wanted_at, zone), key=lambda time: time.starts_at)
 
 
-def _chosen(every: list[FreeTime], wanted_at: datetime, zone: str) -> list[FreeTime]:
+def _chosen(days: dict[date, list[FreeTime]], wanted_at: datetime, zone: str) -> list[FreeTime]:
     def gap(time: FreeTime) -> timedelta:
         return abs(time.starts_at - wanted_at)
 
     wanted = clock.local(wanted_at, zone)
-    same_day = [time for time in every if clock.local_date(time.starts_at, zone) == wanted.date()]
-    same_hour = [time for time in every if clock.local(time.starts_at, zone).time() == wanted.time()]
-    picks = [min(group, key=gap) for group in (same_day, same_hour) if group] + every[:1] + sorted(every, key=gap)
+    every = [time for times in days.values() for time in times if time.starts_at != wanted_at]
+    same_day = [time for time in days.get(wanted.date(), ()) if time.starts_at != wanted_at]
+    minute = wanted.hour * 60 + wanted.minute
+    on_the_clock = {clock.wall_to_instant(day, minute, zone) for day in days}
+    same_hour = [time for time in every if time.starts_at in on_the_clock]
+    picks = [min(group, key=gap) for group in (same_day, same_hour) if group] + every[:1]
+    # Some of the nearest may be among the picks already.
+    picks += nsmallest(ALTERNATIVES + len(picks), every, key=gap)
     return list(dict.fromkeys(picks))[:ALTERNATIVES]
