@@ -34,7 +34,10 @@ LONGEST_VISIT = timedelta(days=1)
 
 
 class Candidate(NamedTuple):
-    """A practitioner who could take the visit at one place; `block` is the visit with its buffers, in cells."""
+    """A practitioner who could take the visit at one place; `block` is the visit with its buffers, in cells.
+
+    `is_kept`: some of the cells are still marked as taken, by a dead hold or the visit to be moved.
+    """
 
     practitioner_id: int
     location_id: int
@@ -44,6 +47,7 @@ class Candidate(NamedTuple):
     gaps: tuple[int, int]
     scores: tuple[float, ...]
     total: float
+    is_kept: bool
 
 
 class Skills(NamedTuple):
@@ -182,7 +186,7 @@ def _scored(
 ) -> Candidate:
     doer = terms.doers[stretch.practitioner_id]
     block = (cell - doer.before_cells, cell + doer.visit_cells + doer.after_cells)
-    first = stretch.cells.first_cell
+    first, count, free_now = stretch.cells
     gaps = masks.free_run_around(stretch.usable, block[0] - first, block[1] - first)
     skill, (free, cells) = skills[stretch.practitioner_id], offered[stretch.practitioner_id]
     familiar = terms.familiar.get(stretch.practitioner_id)
@@ -203,6 +207,7 @@ def _scored(
         gaps,
         scores,
         round(total, 3),
+        is_kept=bool(masks.covered(first, count, *block) & ~free_now),
     )
 
 
@@ -234,8 +239,9 @@ def place(session: Session, terms: Terms, starts_at: datetime, old: OldTime | No
     if old is not None:
         candidates.sort(key=lambda candidate: candidate.practitioner_id != old.practitioner_id)
     for lost, candidate in enumerate(candidates):
-        low, high = (masks.to_instant(cell, terms.grid_min) for cell in candidate.block)
-        close_dead_holds(session, candidate.practitioner_id, low, high, terms.now, terms.grid_min)
+        if candidate.is_kept:
+            low, high = (masks.to_instant(cell, terms.grid_min) for cell in candidate.block)
+            close_dead_holds(session, candidate.practitioner_id, low, high, terms.now, terms.grid_min)
         if old is not None and old.parts:
             lock_parts(session, [*old.parts, *candidate.parts])
         if claim(session, candidate.parts, _to_claim(candidate, old)):

@@ -210,19 +210,11 @@ def _blocks_alike(session: Session, terms: Terms, low: int, high: int) -> dict[t
 
 def free_times_between(session: Session, terms: Terms, low: datetime, high: datetime) -> list[FreeTime]:
     """The starts free now in [low, high), in order."""
-    places = _starts_by_place(session, terms, low, high)
-    together = 0
-    for mask, _ in places.values():
-        together |= mask
-    base = next(iter(places.values()))[1]
-    # Bit by bit from a text: shifting weeks of cells for each start would cost more than all the rest.
-    is_free = [(place, f"{mask:0{together.bit_length()}b}"[::-1]) for place, (mask, _) in places.items()]
-    return [
-        FreeTime(
-            masks.to_instant(base + bit, terms.grid_min), tuple(place for place, bits in is_free if bits[bit] == "1")
-        )
-        for bit in masks.bits(together)
-    ]
+    found: dict[int, list[int]] = {}
+    for place, (mask, base) in _starts_by_place(session, terms, low, high).items():
+        for bit in masks.bits(mask):
+            found.setdefault(base + bit, []).append(place)
+    return [FreeTime(masks.to_instant(cell, terms.grid_min), tuple(found[cell])) for cell in sorted(found)]
 
 
 def find_free_times(session: Session, search: Search, first_day: date, days: int) -> dict[date, list[FreeTime]]:
