@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
@@ -30,6 +29,7 @@ from clinic_portal.models import (
     Status,
 )
 from tests.bookings import book, cancel, open_clinic
+from tests.statements import sent_statements
 from tests.visitor import Visitor
 from tests.world import NOW, World, add_patient, add_session, at
 
@@ -122,20 +122,6 @@ def cells(page: str) -> str:
 
 def said(markup: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", markup).split())
-
-
-@contextmanager
-def counted_queries() -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seen.append(statement)
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
 
 
 # Who may look
@@ -441,7 +427,7 @@ def test_a_list_asks_the_same_questions_however_long_it_is(get: Get, world: Worl
 
 
 def questions(get: Get, path: str) -> int:
-    with counted_queries() as seen:
+    with sent_statements() as seen:
         get("erin", f"/backoffice/{path}")
     return len([statement for statement in seen if statement.startswith("SELECT")])
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask, current_app
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
@@ -41,6 +41,7 @@ from clinic_portal.scheduling.sessions import SessionChanges, refresh_sessions, 
 from clinic_portal.settings import put_setting
 from tests.bookings import book, cancel
 from tests.plans import MON, PLAIN_MONDAY, change, rule
+from tests.statements import sent_statements
 from tests.world import GRID, NOW, World, add_session, at, build_world
 
 SAME = SessionChanges(kept=14, added=0, updated=0, ended=0, removed=0)
@@ -115,20 +116,6 @@ def check_free(practitioner_id: int) -> None:
         assert free == set(range(row.first_cell, row.first_cell + row.cell_count)) - taken
 
 
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        seen.append(statement)
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
-
-
 @pytest.fixture
 def chen(world: World) -> World:
     """Dr Chen works Mondays 9 to 14 and 15 to 17, and sessions are made six weeks ahead: seven Mondays."""
@@ -164,7 +151,7 @@ def test_the_first_refresh_writes_every_session_up_to_the_horizon_all_of_it_free
 
 def test_a_second_refresh_changes_nothing_and_writes_nothing(chen: World) -> None:
     before = [(row.id, row.free) for row in rows(chen.chen_id)]
-    with statements() as seen:
+    with sent_statements() as seen:
         assert refresh(chen) == SAME
     assert not [each for each in seen if each.startswith(("INSERT", "UPDATE", "DELETE"))]
     assert [(row.id, row.free) for row in rows(chen.chen_id)] == before
@@ -268,7 +255,7 @@ def test_a_running_session_whose_hours_change_ends_now_and_goes_on_as_the_rules_
         assert told(chen.chen_id) == ["09:00-11:05", "11:05-13:00", "15:00-17:00"]
         check_free(chen.chen_id)
     for hour in (11, 12):
-        with clock.clock_at(at(hour, 40)), statements() as seen:
+        with clock.clock_at(at(hour, 40)), sent_statements() as seen:
             refresh(chen)
         assert not [each for each in seen if each.startswith(("INSERT", "UPDATE", "DELETE"))]
 
