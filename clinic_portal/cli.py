@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -48,7 +49,7 @@ def run() -> None:
 @main.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
-    with create_app(config := load_config()).app_context():
+    with _portal(config := load_config()):
         _upgrade(config)
 
 
@@ -56,7 +57,7 @@ def migrate() -> None:
 def seed_demo() -> None:
     """Fill an empty database with the demo clinic."""
     _refuse_production(config := load_config())
-    with create_app(config).app_context():
+    with _portal(config):
         _upgrade(config)
         if not demo.is_empty():
             raise click.ClickException("The database is not empty; `reset-demo` starts again.")
@@ -69,13 +70,11 @@ def reset_demo(yes: bool) -> None:
     """Throw the demo clinic away and make it again."""
     _refuse_production(config := load_config())
     with lock.claim(config):
-        app = create_app(config)
-        with app.app_context():
+        with _portal(config):
             where = db.engine.url.render_as_string(hide_password=True)
             if not yes:
                 click.confirm(f"Delete everything in {where}?", abort=True)
             _empty_database(config)
-            db.engine.dispose()
         shutil.rmtree(config.mail_dir, ignore_errors=True)
         prepare_database(config)
 
@@ -83,7 +82,7 @@ def reset_demo(yes: bool) -> None:
 @main.command("roll-horizon")
 def roll_horizon() -> None:
     """Extend the doctors' sessions to the booking horizon now instead of tonight."""
-    with create_app().app_context():
+    with _portal(load_config()):
         jobs.roll_horizon()
 
 
@@ -97,6 +96,17 @@ main.add_command(worker.work)
 main.add_command(worker.sweep)
 
 
+@contextlib.contextmanager
+def _portal(config: Config) -> Iterator[None]:
+    """The portal's database for one command; its connections are closed at the end."""
+    with create_app(config).app_context():
+        try:
+            yield
+        finally:
+            db.session.remove()
+            db.engine.dispose()
+
+
 def _upgrade(config: Config) -> None:
     flask_migrate.upgrade()
     choose_grid(grid_min=config.grid_min)
@@ -105,13 +115,11 @@ def _upgrade(config: Config) -> None:
 def prepare_database(config: Config) -> None:
     """Bring the database to the newest schema, and fill it with the demo clinic when it is empty and a demo."""
     click.echo("Preparing the database ...")
-    app = create_app(config)
-    with app.app_context():
+    with _portal(config):
         _upgrade(config)
         if config.environment == DEMO and demo.is_empty():
             click.echo("Making the demo clinic ...")
             demo.seed()
-        db.engine.dispose()
 
 
 def _empty_database(config: Config) -> None:

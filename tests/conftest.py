@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
+from sqlalchemy.pool import QueuePool
 
 from clinic_portal import clock, create_app
 from clinic_portal.config import load_config
@@ -109,6 +110,8 @@ def opened(env: dict[str, str]) -> Iterator[Flask]:
     with app.app_context():
         yield app
         db.session.remove()
+        if isinstance(db.engine.pool, QueuePool):
+            assert db.engine.pool.checkedout() == 0, "a connection was left open: is a thread still running?"
         db.engine.dispose()
 
 
