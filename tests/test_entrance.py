@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from datetime import date, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -604,3 +605,24 @@ def test_a_patient_is_found_by_id_or_by_the_reference_of_a_visit(app: Flask, wor
     public_id = db.session().get_one(Patient, world.alice_id).public_id
     for name in (visit.reference, public_id):
         assert invitations.find_patient(db.session(), name).id == world.alice_id
+
+
+def test_of_many_guesses_at_once_no_more_are_looked_at_than_one_by_one(any_app: Flask, any_world: World) -> None:
+    allowed: list[bool] = []
+
+    def guess() -> None:
+        with any_app.app_context():
+            try:
+                throttle.take_try(Kind.SIGN_IN, who=ALICE, network="192.0.2.7")
+                allowed.append(True)
+            except TooManyTries:
+                allowed.append(False)
+            finally:
+                db.session.remove()
+
+    guesses = [threading.Thread(target=guess) for _ in range(12)]
+    for each in guesses:
+        each.start()
+    for each in guesses:
+        each.join()
+    assert sorted(allowed) == [False] * 7 + [True] * 5
