@@ -11,7 +11,7 @@ from clinic_portal.accounts import actor_of, emails, rights_of, tokens
 from clinic_portal.database import writing
 from clinic_portal.errors import LinkExpired
 from clinic_portal.models import Account, ContactKind, ContactPoint, Event
-from clinic_portal.notifications.account_outbox import tell_account
+from clinic_portal.notifications.account_outbox import tell_account, tell_if_there_is
 
 
 @writing
@@ -26,8 +26,9 @@ def ask_to_change(session: Session, *, account_id: int, email: str) -> None:
     if other is None:
         account.pending_email = email
         tell_account(session, account.id, Event.CHANGE_EMAIL)
-    elif other.id != account.id and other.confirmed_at is not None:
-        tell_account(session, other.id, Event.ALREADY_REGISTERED)
+    else:
+        has_owner = other.id != account.id and other.confirmed_at is not None
+        tell_if_there_is(session, other if has_owner else None, Event.ALREADY_REGISTERED)
 
 
 def change_email(token: str) -> None:

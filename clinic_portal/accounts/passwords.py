@@ -13,7 +13,7 @@ from clinic_portal.accounts import actor_of, emails, tokens
 from clinic_portal.database import writing
 from clinic_portal.errors import InvalidRequest
 from clinic_portal.models import Account, Event
-from clinic_portal.notifications.account_outbox import tell_account
+from clinic_portal.notifications.account_outbox import tell_account, tell_if_there_is
 
 SHORTEST, LONGEST = 10, 128
 # What people try first wherever ten characters are asked for.
@@ -63,8 +63,7 @@ def ask_to_reset(session: Session, *, email: str) -> None:
     Rings: deliver_notifications.
     """
     account = emails.find(session, email, lock=True)
-    if account is not None and account.active:
-        tell_account(session, account.id, Event.RESET_PASSWORD)
+    tell_if_there_is(session, account if account and account.active else None, Event.RESET_PASSWORD)
 
 
 @writing

@@ -27,7 +27,7 @@ from clinic_portal.models import (
     RoleName,
     fold,
 )
-from clinic_portal.notifications.account_outbox import tell_account
+from clinic_portal.notifications.account_outbox import tell_account, tell_if_there_is
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ def ask_to_confirm(session: Session, *, email: str) -> None:
     Rings: deliver_notifications.
     """
     account = emails.find(session, email, lock=True)
-    if account is not None and account.confirmed_at is None and account.active and account.password:
-        tell_account(session, account.id, Event.CONFIRM_EMAIL)
+    waits = account is not None and account.confirmed_at is None and account.active and account.password
+    tell_if_there_is(session, account if waits else None, Event.CONFIRM_EMAIL)
 
 
 @writing

@@ -10,7 +10,18 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import clock, queues
 from clinic_portal.database import after_commit
-from clinic_portal.models import Channel, Delivery, Event, Notification, Recipient
+from clinic_portal.models import Account, Channel, Delivery, Event, Notification, Recipient
+
+
+def tell_if_there_is(session: Session, account: Account | None, event: Event) -> None:
+    """Write one message if there is an account; if not, only ring, so that the answer takes as long.
+
+    Rings: deliver_notifications, after the caller's commit.
+    """
+    if account is None:
+        after_commit(_ring)
+    else:
+        tell_account(session, account.id, event)
 
 
 def tell_account(session: Session, account_id: int, event: Event) -> None:
