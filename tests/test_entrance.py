@@ -372,6 +372,8 @@ def test_changing_the_password_asks_for_the_old_one_and_signs_everybody_else_out
     sign_in(visitor, ALICE, PASSWORD)
     elsewhere = Visitor(app, "alice")
     page = visitor.get("/account/password")
+    empty = words_of(visitor.submit(page, 422))
+    assert "There is a problem Enter the password you use now Enter a password" in empty
     wrong = visitor.submit(page, 422, old_password="wrong", password="a brand new password")
     assert "There is a problem The password you use now is not right" in words_of(wrong)
     answer = visitor.follow(visitor.submit(wrong, old_password=PASSWORD, password="a brand new password"))

@@ -27,6 +27,7 @@ def change_password() -> Response:
     """Change your password. Whoever else was signed in with the old one is out at once."""
     mine, form = signed_in_account(), Form()
     if request.method == "POST":
+        _ask_for_old_password(form)
         password = read_new_password(form, mine.email)
         if not form.errors and _knows_password(mine, form):
             changed = passwords.change_password(account_id=mine.id, password_hash=passwords.hashed(password))
@@ -44,6 +45,7 @@ def change_email() -> Response:
     mine, form = signed_in_account(), Form()
     if request.method == "POST":
         email = read_email(form)
+        _ask_for_old_password(form)
         if email is not None and not form.errors and _knows_password(mine, form):
             take_try(Kind.MAIL, email)
             addresses.ask_to_change(account_id=mine.id, email=email)
@@ -68,6 +70,11 @@ def confirm_new_email(token: str) -> Response:
         return see_other(url_for("start"))
     found = tokens.read(db.session(), tokens.Purpose.CHANGE_EMAIL, token)
     return page("entrance/confirm.html", email=found.pending_email)
+
+
+def _ask_for_old_password(form: Form) -> None:
+    if not request.form.get("old_password"):
+        form.wrong("old_password", "Enter the password you use now")
 
 
 def _knows_password(mine: Account, form: Form) -> bool:
