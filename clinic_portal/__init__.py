@@ -7,8 +7,9 @@ from typing import Any
 
 from flask import Flask
 from flask_migrate import Migrate
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from clinic_portal import accounts, backoffice, database, demo, doctor, health, mails, patient, queues, web
+from clinic_portal import accounts, backoffice, database, demo, doctor, entrance, health, mails, patient, queues, web
 from clinic_portal.config import DEMO, Config, load_config
 from clinic_portal.database import db
 from clinic_portal.models import RoleName
@@ -22,6 +23,7 @@ NAV = (
     web.NavItem("Your appointments", "patient.appointments", PATIENT),
     web.NavItem("Your day", "doctor.day", PRACTITIONER),
     web.NavItem("Back office", "backoffice.index", frozenset(accounts.STAFF)),
+    web.NavItem("Your account", "entrance.account", frozenset(RoleName)),
     web.NavItem("Sign in", "security.login"),
 )
 
@@ -39,6 +41,8 @@ def create_app(config: Config | None = None) -> Flask:
         static_url_path="/static/dist",
     )
     app.config["PORTAL"] = config
+    # Who is asking: the proxies in front know it, and nobody else is believed.
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.proxy_count, x_proto=0)  # type: ignore[method-assign]
     _connect_database(app, config)
     queues.install(app, config.queue_url)
     web.install(app, config, NAV)
@@ -49,6 +53,7 @@ def create_app(config: Config | None = None) -> Flask:
 
 def _open_doors(app: Flask, config: Config) -> None:
     app.register_blueprint(health.blueprint)
+    entrance.install(app)
     patient.install(app)
     doctor.install(app)
     backoffice.install(app)

@@ -12,12 +12,15 @@ import flask_migrate
 from sqlalchemy import text
 
 import worker
-from clinic_portal import create_app, demo, jobs
+from clinic_portal import audit, create_app, demo, jobs
+from clinic_portal.accounts import emails, invitations, registering, tokens
 from clinic_portal.config import DEMO, Config, ConfigError, load_config
 from clinic_portal.database import db
 from clinic_portal.errors import DomainError
+from clinic_portal.models import RoleName
 from clinic_portal.settings import choose_grid
 from clinic_portal.supervisor import Supervisor, lock, ports, web
+from clinic_portal.web.links import address_of
 
 
 class Commands(click.Group):
@@ -84,6 +87,25 @@ def roll_horizon() -> None:
     """Extend the doctors' sessions to the booking horizon now instead of tonight."""
     with _portal(load_config()):
         jobs.roll_horizon()
+
+
+@main.command("create-account")
+@click.option("--role", type=click.Choice([RoleName.ADMIN.value, RoleName.FRONT_DESK.value]), required=True)
+@click.argument("email")
+def create_account(role: str, email: str) -> None:
+    """Open an account for staff, and print the link to set its password: it works once, for 4 hours."""
+    with create_app().app_context():
+        account = registering.open_account(email=emails.clean(email), role=RoleName(role))
+        click.echo(address_of("entrance.new_password", token=tokens.make(tokens.Purpose.RESET, account)))
+
+
+@main.command("invite-patient")
+@click.argument("patient")
+def invite_patient(patient: str) -> None:
+    """Print a code for a patient's own account: PATIENT is their public id, or the reference of a visit of theirs."""
+    with create_app().app_context():
+        found = invitations.find_patient(db.session(), patient)
+        click.echo(invitations.invite(actor=audit.SYSTEM, patient_id=found.id))
 
 
 @main.command("web")

@@ -37,6 +37,7 @@ VARIABLES = (
     Variable("PORT", "8000", "port of the web server; outside production the next free one if taken"),
     Variable("WEB_PROCESSES", "2", "web processes, one thread each"),
     Variable("BASE_URL", "", "address of the portal as patients see it, for links in mails; empty: host and port"),
+    Variable("PROXY_COUNT", "0", "how many proxies stand in front and tell in X-Forwarded-For who is asking"),
     Variable("GRID_MIN", "5", "length of a schedule cell in minutes (5, 10 or 15); read once, at first start"),
     Variable("SMTP_HOST", "", "mail server; empty outside production: mails land in the data folder"),
     Variable("SMTP_PORT", "587", "port of the mail server"),
@@ -66,6 +67,7 @@ class Config:
     port: int
     web_processes: int
     base_url: str
+    proxy_count: int
     grid_min: int
     smtp_host: str
     smtp_port: int
@@ -126,6 +128,7 @@ def load_config(env: Mapping[str, str] | None = None) -> Config:
         port=port,
         web_processes=_whole(values, "WEB_PROCESSES", 1, 64),
         base_url=(values["BASE_URL"] or f"http://{host}:{port}").rstrip("/"),
+        proxy_count=_whole(values, "PROXY_COUNT", 0, 9),
         grid_min=int(_one_of(values, "GRID_MIN", ("5", "10", "15"))),
         smtp_host=values["SMTP_HOST"],
         smtp_port=_whole(values, "SMTP_PORT", 1, 65535),

@@ -87,6 +87,18 @@ class SubmissionConflict(DomainError):
     code = "submission_conflict"
 
 
+class LinkExpired(DomainError):
+    """This link is too old, or has already been used."""
+
+    code = "link_expired"
+
+
+class TooManyTries(DomainError):
+    """There were too many tries in a short time."""
+
+    code = "too_many_tries"
+
+
 class Busy(DomainError):
     """The portal is too busy right now; nothing was changed."""
 

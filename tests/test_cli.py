@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from clinic_portal.cli import main
 from clinic_portal.config import load_config
 from clinic_portal.database import db
 from clinic_portal.supervisor import lock
-from tests.conftest import portal_config
+from tests.conftest import portal_config, replace_database
+from tests.visitor import Visitor
+from tests.world import World
 
 PRODUCTION = {
     "PORTAL_ENV": "production",
@@ -109,3 +112,35 @@ def test_a_demo_on_postgres_is_made_again_from_nothing(postgres_env: dict[str, s
         db.engine.dispose()
     assert "appointments" in tables
     assert "leftover" not in tables
+
+
+def test_a_clinic_gets_its_first_administrator_with_a_link_that_sets_a_password_once(data_dir: Path) -> None:
+    result = run(data_dir, "create-account", "--role", "admin", "Ada@Clinic.example")
+    assert result.exit_code == 0, result.output
+    path = result.output.strip().removeprefix("http://127.0.0.1:8000")
+    app = create_app(load_config(portal_config(data_dir)))
+    with app.app_context():
+        visitor = Visitor(app)
+        visitor.submit(visitor.get(path), password="a good password")
+        visitor.get(path, 410)
+        answer = visitor.submit(visitor.get("/login"), 302, email="ada@clinic.example", password="a good password")
+        assert visitor.follow(answer, 302).headers["Location"] == "/backoffice/"
+        visitor.get("/backoffice/settings/")
+        db.session.remove()
+        db.engine.dispose()
+    again = run(data_dir, "create-account", "--role", "front_desk", "ada@clinic.example")
+    assert again.exit_code == 0
+    assert count(data_dir, "role_grants") == 2
+    assert count(data_dir, "accounts") == 1
+
+
+def test_a_code_is_printed_for_a_patient_and_for_nobody_else(furnished: tuple[Path, World], tmp_path: Path) -> None:
+    replace_database(furnished[0], tmp_path)
+    with sqlite3.connect(tmp_path / "clinic.db") as connection:
+        ((public_id,),) = connection.execute("SELECT public_id FROM patients WHERE given_name = 'Alice'").fetchall()
+    connection.close()
+    result = run(tmp_path, "invite-patient", public_id)
+    assert re.fullmatch(r"[A-Z0-9]{5}-[A-Z0-9]{5}\n", result.output)
+    wrong = run(tmp_path, "invite-patient", "nobody")
+    assert wrong.exit_code == 1
+    assert "There is no patient with this public id" in wrong.output

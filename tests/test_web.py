@@ -28,7 +28,9 @@ from tests.visitor import Visitor, words_of
 from tests.world import NOW, World, at
 
 PUBLIC = {"static", "patient.home", "security.login", "security.logout", "health.alive", "health.ready", "mails.index",
-          "mails.show", "mails.html", "mails.calendar", "mails.raw"}  # fmt: skip
+          "mails.show", "mails.html", "mails.calendar", "mails.raw", "entrance.register", "entrance.confirm_again",
+          "entrance.confirm", "entrance.sent", "entrance.forgotten", "entrance.new_password",
+          "entrance.confirm_new_email"}  # fmt: skip
 # Pages of those who see or are patients answer 403 or 404 to everybody else; "start" only sends people on.
 ALLOWED = {
     "patient": {"alice", "bob"},
@@ -36,6 +38,8 @@ ALLOWED = {
     "backoffice": {"erin"},
     "start": {"alice", "bob", "mallory", "chen", "diaz", "erin"},
     "security": set(),
+    # Everybody has an account of their own, and no address names another one.
+    "entrance": {"alice", "bob", "mallory", "chen", "diaz", "erin"},
 }
 
 
@@ -57,7 +61,7 @@ def rules_of(app: Flask) -> Iterator[tuple[Rule, str]]:
 
 def path_of(rule: Rule, ids: dict[str, str]) -> str:
     public_id = ids["hold"] if rule.rule.startswith("/check/") else ids["visit"]
-    return rule.rule.replace("<public_id>", public_id)
+    return rule.rule.replace("<public_id>", public_id).replace("<token>", "no-token-of-ours")
 
 
 def ask(visitor: Visitor, rule: Rule, method: str, ids: dict[str, str]) -> int:
@@ -208,6 +212,8 @@ def test_over_https_cookies_and_the_address_stay_on_https(data_dir: Path) -> Non
         (errors.TooLateToMove(), 409),
         (errors.VersionConflict(), 409),
         (errors.SubmissionConflict(), 409),
+        (errors.LinkExpired(), 410),
+        (errors.TooManyTries(), 429),
         (errors.Busy(), 503),
     ],
 )

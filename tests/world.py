@@ -130,7 +130,11 @@ def _password_hash() -> str:
 
 def _account(db: Session, name: str, role: Role) -> Account:
     account = Account(
-        email=f"{name}@example.com", password=_password_hash(), fs_uniquifier=f"fs-{name}", created_at=NOW
+        email=f"{name}@example.com",
+        password=_password_hash(),
+        fs_uniquifier=f"fs-{name}",
+        created_at=NOW,
+        confirmed_at=NOW,
     )
     account.grants.append(RoleGrant(role=role))
     db.add(account)

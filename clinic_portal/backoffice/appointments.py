@@ -50,8 +50,8 @@ def starts(first: Any = None, last: Any = None) -> ColumnElement[bool]:
     return places.on_days(Appointment.starts_at, Appointment.location_id, first, last)
 
 
-def zone_of(appointment: Appointment) -> str:
-    return appointment.location.zone if appointment.location else places.clinic_zone()
+def zone_of(appointment: Appointment | None) -> str:
+    return appointment.location.zone if appointment and appointment.location else places.clinic_zone()
 
 
 def _name_of(row: Practitioner | Location | None) -> str:

@@ -22,6 +22,7 @@ SUBJECT = {
     "closures": "Closure",
     "sessions": "Session",
     "notifications": "Message",
+    "account_invitations": "Code for an account",
 }
 # Which table of names an id belongs to.
 NAMED_BY = {"practitioner_id": "practitioners", "location_id": "locations", "visit_type_id": "visit_types"}

@@ -55,9 +55,19 @@ DELIVERY_COLOUR = {
     Delivery.SUPERSEDED: "grey",
     Delivery.TO_CALL: "orange",
 }
-EVENT = {Event.BOOKED: "Booked", Event.MOVED: "Moved", Event.CANCELLED: "Cancelled"}
+EVENT = {
+    Event.BOOKED: "Booked",
+    Event.MOVED: "Moved",
+    Event.CANCELLED: "Cancelled",
+    Event.CONFIRM_EMAIL: "Confirm the address",
+    Event.ALREADY_REGISTERED: "Already registered",
+    Event.RESET_PASSWORD: "New password asked for",
+    Event.PASSWORD_CHANGED: "Password changed",
+    Event.CHANGE_EMAIL: "Confirm the new address",
+    Event.EMAIL_CHANGED: "Address changed",
+}
 CHANNEL = {Channel.EMAIL: "E-mail", Channel.CALL: "Call"}
-RECIPIENT = {Recipient.PATIENT: "Patient", Recipient.PRACTITIONER: "Clinician"}
+RECIPIENT = {Recipient.PATIENT: "Patient", Recipient.PRACTITIONER: "Clinician", Recipient.ACCOUNT: "Account"}
 PRACTITIONER_KIND = {
     PractitionerKind.DOCTOR: "Doctor",
     PractitionerKind.NURSE: "Nurse",

@@ -38,7 +38,7 @@ class AccountBook:
     def open(self, email: str, role: RoleName) -> Account:
         known = role in CLINIC_ROLES or any(email == address for _, address in SIGN_INS)
         account = Account(email=email, password=self.password_hash if known else None, created_at=self.made_at,
-                          fs_uniquifier=self.rng.randbytes(16).hex())  # fmt: skip
+                          confirmed_at=self.made_at, fs_uniquifier=self.rng.randbytes(16).hex())  # fmt: skip
         account.grants.append(RoleGrant(role=self.roles[role]))
         self.session.add(account)
         return account

@@ -18,6 +18,7 @@ from clinic_portal.models.appointments import (
     id_from_reference,
 )
 from clinic_portal.models.base import Base, UTCDateTime, columns_of, new_public_id
+from clinic_portal.models.entrance import AccountInvitation, Throttle
 from clinic_portal.models.names import fold
 from clinic_portal.models.people import (
     Account,
@@ -66,12 +67,12 @@ from clinic_portal.models.schedule import (
 )
 
 __all__ = [
-    "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "Account", "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues",
-    "AvailabilityException", "AvailabilityRule", "Base", "CancelReason", "CancelledBy", "Channel",
-    "ClinicSession", "Closure", "ContactKind", "ContactPoint", "Delivery", "Event", "ExceptionKind", "ExceptionStatus",
-    "Gender", "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "Lease", "Location", "Mode", "Notification", "Origin",
-    "Outcome", "Patient", "PatientAccess", "Practitioner", "PractitionerKind", "PractitionerPreference",
-    "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "Relation", "ReleasePolicy", "Role",
-    "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting", "Status", "Submission", "UTCDateTime", "VisitType",
-    "columns_of", "fold", "id_from_reference", "new_public_id",
+    "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "Account", "AccountInvitation", "Appointment", "Attempt", "Audience",
+    "AuditEntry", "AuditValues", "AvailabilityException", "AvailabilityRule", "Base", "CancelReason", "CancelledBy",
+    "Channel", "ClinicSession", "Closure", "ContactKind", "ContactPoint", "Delivery", "Event", "ExceptionKind",
+    "ExceptionStatus", "Gender", "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "Lease", "Location", "Mode",
+    "Notification", "Origin", "Outcome", "Patient", "PatientAccess", "Practitioner", "PractitionerKind",
+    "PractitionerPreference", "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "Relation",
+    "ReleasePolicy", "Role", "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting", "Status", "Submission",
+    "Throttle", "UTCDateTime", "VisitType", "columns_of", "fold", "id_from_reference", "new_public_id",
 ]  # fmt: skip

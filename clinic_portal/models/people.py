@@ -82,6 +82,11 @@ class Account(Base, UserMixin):
     __tablename__ = "accounts"
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     email: Mapped[str] = mapped_column(String(255), unique=True)
+    # When somebody showed that they read the mails of this address; nobody signs in before.
+    confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # The address that was asked for and is not yet shown to be theirs, and the one before the last change.
+    pending_email: Mapped[str | None] = mapped_column(String(255))
+    former_email: Mapped[str | None] = mapped_column(String(255))
     password: Mapped[str | None] = mapped_column(String(255))
     active: Mapped[bool] = mapped_column(default=True)
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
@@ -91,6 +96,11 @@ class Account(Base, UserMixin):
         secondary="role_grants", lazy="selectin", viewonly=True
     )
     grants: Mapped[list[RoleGrant]] = relationship(back_populates="account")
+
+    @property
+    def is_active(self) -> bool:
+        """Whether one may sign in: asked by Flask-Security once the password was found right."""
+        return self.active and self.confirmed_at is not None
 
     def has_role_name(self, *names: RoleName) -> bool:
         return any(role.name in names for role in self.roles)

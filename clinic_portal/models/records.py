@@ -6,12 +6,12 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from clinic_portal.models.appointments import Appointment
 from clinic_portal.models.base import Base, BigId, UTCDateTime, one_of
-from clinic_portal.models.people import ContactPoint, Patient, Practitioner
+from clinic_portal.models.people import Account, ContactPoint, Patient, Practitioner
 
 
 class Submission(Base):
@@ -34,11 +34,19 @@ class Event(enum.StrEnum):
     BOOKED = "booked"
     MOVED = "moved"
     CANCELLED = "cancelled"
+    # About an account, to its own address.
+    CONFIRM_EMAIL = "confirm_email"
+    ALREADY_REGISTERED = "already_registered"
+    RESET_PASSWORD = "reset_password"  # noqa: S105  # the name of a message
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    CHANGE_EMAIL = "change_email"
+    EMAIL_CHANGED = "email_changed"
 
 
 class Recipient(enum.StrEnum):
     PATIENT = "patient"
     PRACTITIONER = "practitioner"
+    ACCOUNT = "account"
 
 
 class Channel(enum.StrEnum):
@@ -60,7 +68,7 @@ class Delivery(enum.StrEnum):
 
 
 class Notification(Base):
-    """One message to one recipient over one channel. Keeps facts, never the text."""
+    """One message to one recipient over one channel, about a visit or about an account. Keeps facts, never the text."""
 
     __tablename__ = "notifications"
     __table_args__ = (
@@ -71,10 +79,13 @@ class Notification(Base):
               sqlite_where=text("delivery IN ('to_call', 'failed')"),
               postgresql_where=text("delivery IN ('to_call', 'failed')")),
         Index("ix_notifications_appointment_id", "appointment_id"),
+        Index("ix_notifications_account_id", "account_id"),
+        CheckConstraint("(appointment_id IS NULL) <> (account_id IS NULL)", name="one_subject"),
     )  # fmt: skip
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     dedupe_key: Mapped[str] = mapped_column(String(160), unique=True)
-    appointment_id: Mapped[int] = mapped_column(ForeignKey("appointments.id"))
+    appointment_id: Mapped[int | None] = mapped_column(ForeignKey("appointments.id"))
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
     event: Mapped[Event] = mapped_column(one_of(Event, "event"))
     sequence: Mapped[int]
     # Facts that the visit itself no longer tells when the message leaves: the time it was moved from.
@@ -93,7 +104,8 @@ class Notification(Base):
     sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Why it failed or was superseded, as a code; never an address or a name.
     detail: Mapped[str | None] = mapped_column(String(120))
-    appointment: Mapped[Appointment] = relationship()
+    appointment: Mapped[Appointment | None] = relationship()
+    account: Mapped[Account | None] = relationship()
     patient: Mapped[Patient | None] = relationship()
     practitioner: Mapped[Practitioner | None] = relationship()
     contact_point: Mapped[ContactPoint | None] = relationship()

@@ -24,19 +24,9 @@ from clinic_portal.models import (
     Relation,
     Status,
 )
+from clinic_portal.notifications.account_letters import AccountLetter, read_account_letter
+from clinic_portal.notifications.facts import NoAddress, Overtaken
 from clinic_portal.settings import load_settings
-
-
-class Overtaken(Exception):
-    """The message is no longer true or no longer of use; `reason` says why."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class NoAddress(Exception):
-    """There is no address any more that the message could go to."""
 
 
 @dataclass(frozen=True)
@@ -88,23 +78,26 @@ _ROW = select(Notification).options(
         joinedload(Appointment.practitioner),
         joinedload(Appointment.patient).options(selectinload(Patient.contact_points)),
     ),
+    joinedload(Notification.account),
     joinedload(Notification.practitioner),
     joinedload(Notification.contact_point),
 )
 
 
-def read_letter(session: Session, notification_id: int) -> Letter:
+def read_letter(session: Session, notification_id: int) -> Letter | AccountLetter:
     """Read what one message has to say now.
 
     Raises: Overtaken when it should not leave any more, NoAddress when it cannot.
     """
     row = session.scalars(_ROW.where(Notification.id == notification_id)).one()
-    reason = why_overtaken(row, clock.now())
+    visit = row.appointment
+    if visit is None:
+        return read_account_letter(session, row)
+    reason = why_overtaken(row, visit, clock.now())
     if reason is not None:
         raise Overtaken(reason)
-    contact_point_id, address, for_whom = _address(row)
+    contact_point_id, address, for_whom = _address(row, visit)
     settings = load_settings(session)
-    visit = row.appointment
     return Letter(
         dedupe_key=row.dedupe_key,
         event=row.event,
@@ -116,7 +109,7 @@ def read_letter(session: Session, notification_id: int) -> Letter:
         for_whom=for_whom,
         public_id=visit.public_id,
         reference=visit.reference,
-        when=_when(session, row),
+        when=_when(session, row, visit),
         with_whom=visit.practitioner.name if visit.practitioner else "",
         visit_name=visit.visit_type.message_name,
         is_sensitive=visit.visit_type.is_sensitive,
@@ -125,14 +118,13 @@ def read_letter(session: Session, notification_id: int) -> Letter:
     )
 
 
-def why_overtaken(row: Notification, now: datetime) -> str | None:
+def why_overtaken(row: Notification, visit: Appointment, now: datetime) -> str | None:
     """Why a message should not leave any more, as a code; None when it should.
 
     A booking or a move is told only while it stands exactly so. A cancel is told unless the visit stands again for
     this very reader, or was cancelled once more since: then a newer message says so.
     Source: UC6.2, UC6.7.
     """
-    visit = row.appointment
     if visit.patient.deceased_on is not None:
         return "deceased"
     is_current = row.sequence == visit.sequence
@@ -146,13 +138,13 @@ def why_overtaken(row: Notification, now: datetime) -> str | None:
     return "past" if visit.ends_at is None or visit.ends_at <= now else None
 
 
-def _address(row: Notification) -> tuple[int | None, str, str | None]:
+def _address(row: Notification, visit: Appointment) -> tuple[int | None, str, str | None]:
     """The contact point, its address, and the patient's name where somebody else reads the mail."""
     if row.recipient == Recipient.PRACTITIONER:
         if row.practitioner is None or not row.practitioner.email:
             raise NoAddress
         return None, row.practitioner.email, None
-    patient = row.appointment.patient
+    patient = visit.patient
     contact = _usable_contact(row, patient)
     return contact.id, contact.value, None if contact.whose == Relation.SELF else patient.called_name
 
@@ -166,8 +158,7 @@ def _usable_contact(row: Notification, patient: Patient) -> ContactPoint:
     raise NoAddress
 
 
-def _when(session: Session, row: Notification) -> When:
-    visit = row.appointment
+def _when(session: Session, row: Notification, visit: Appointment) -> When:
     assert visit.starts_at is not None
     assert visit.location is not None
     now_there = When(visit.starts_at, visit.ends_at, _place(visit.location))

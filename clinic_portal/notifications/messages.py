@@ -14,7 +14,6 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
 
 from css_inline import CSSInliner
 from flask import current_app
@@ -23,28 +22,38 @@ from sqlalchemy.orm import Session
 from clinic_portal import clock, wording
 from clinic_portal.config import Config
 from clinic_portal.models import Appointment, Event, Recipient
+from clinic_portal.notifications.account_letters import AccountLetter
 from clinic_portal.notifications.calendar import Entry, Method, place_told, to_ics
 from clinic_portal.notifications.channels import Refused
 from clinic_portal.notifications.letters import Letter
 from clinic_portal.settings import load_settings
+from clinic_portal.web.links import address_of
 
 CALENDAR_FILE = "appointment.ics"
 # Where the place itself would tell what the visit is about.
 PLACE_BEHIND_LINK = "see the link below"
 
 
-def compose(letter: Letter) -> EmailMessage:
-    """Make the mail of one letter: plain words, the same laid out, and the calendar entry, inside and attached.
+def compose(letter: Letter | AccountLetter) -> EmailMessage:
+    """Make the mail of one letter: plain words, the same laid out, and for a visit the calendar entry.
 
     Raises: Refused when the reader's address is none.
     """
     config: Config = current_app.config["PORTAL"]
-    words = _words(letter, config)
-    name = f"email/{_TEMPLATES[letter.recipient]}{letter.event}"
-    subject, _, plain = _render(f"{name}.txt", words).strip().partition("\n")
+    if isinstance(letter, AccountLetter):
+        return _mail(letter, "email/account", _account_words(letter), config)
+    mail = _mail(letter, f"email/{_TEMPLATES[letter.recipient]}{letter.event}", _words(letter), config)
     method = Method.CANCEL if letter.event == Event.CANCELLED else Method.REQUEST
     entry = to_ics(_entry(letter, config.mail_from), method, letter.address)
+    # Last, because readers show the last alternative they understand, and calendars look there (RFC 2046 5.1.4).
+    mail.add_alternative(entry.decode(), subtype="calendar", params={"method": method.value}, cte="base64")
+    mail.add_attachment(entry, maintype="application", subtype="ics", filename=CALENDAR_FILE)
+    return mail
 
+
+def _mail(letter: Letter | AccountLetter, name: str, words: dict[str, Any], config: Config) -> EmailMessage:
+    """A mail with its head and its words, plain and laid out."""
+    subject, _, plain = _render(f"{name}.txt", words).strip().partition("\n")
     mail = EmailMessage(policy=SMTP)
     mail["Subject"] = subject.strip()
     mail["From"] = Address(letter.clinic_name, addr_spec=config.mail_from)
@@ -55,9 +64,6 @@ def compose(letter: Letter) -> EmailMessage:
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(plain.strip() + "\n")
     mail.add_alternative(_inliner().inline(_render(f"{name}.html", words)), subtype="html")
-    # Last, because readers show the last alternative they understand, and calendars look there (RFC 2046 5.1.4).
-    mail.add_alternative(entry.decode(), subtype="calendar", params={"method": method.value}, cte="base64")
-    mail.add_attachment(entry, maintype="application", subtype="ics", filename=CALENDAR_FILE)
     return mail
 
 
@@ -109,12 +115,12 @@ def _inliner() -> CSSInliner:
     return CSSInliner(load_remote_stylesheets=False)
 
 
-def _words(letter: Letter, config: Config) -> dict[str, Any]:
+def _words(letter: Letter) -> dict[str, Any]:
     when = letter.when
     facts: dict[str, str | None] = {
         "reference": letter.reference,
         "for_whom": letter.for_whom,
-        "manage_url": _link(letter, config),
+        "manage_url": _link(letter),
         **_told("when", when.starts_at, when.place.zone),
         **_told("old", when.old_starts_at, when.old_zone),
         "where_name": letter.clinic_name if letter.is_sensitive else when.place.name,
@@ -125,20 +131,29 @@ def _words(letter: Letter, config: Config) -> dict[str, Any]:
     return {"appointment": facts, "clinic": {"name": letter.clinic_name, "phone": letter.clinic_phone}}
 
 
+def _account_words(letter: AccountLetter) -> dict[str, Any]:
+    return {
+        "event": letter.event.value,
+        "link": address_of(letter.endpoint, token=letter.token) if letter.endpoint else None,
+        "lasts_h": letter.link_lasts_h,
+        "sign_in_url": address_of("security.login"),
+        "reset_url": address_of("entrance.forgotten"),
+        "clinic": {"name": letter.clinic_name, "phone": letter.clinic_phone},
+    }
+
+
 def _told(prefix: str, instant: datetime | None, zone: str) -> dict[str, str | None]:
     if instant is None:
         return {f"{prefix}_day": None, f"{prefix}_time": None}
     return {f"{prefix}_day": wording.day_long(instant, zone), f"{prefix}_time": wording.time_short(instant, zone)}
 
 
-def _link(letter: Letter, config: Config) -> str:
-    """Address of the page to go on from, as readers see the portal; no request is there to know it."""
-    parts = urlsplit(config.base_url)
-    routes = current_app.url_map.bind(parts.netloc, script_name=parts.path or "/", url_scheme=parts.scheme)
+def _link(letter: Letter) -> str:
+    """Address of the page to go on from."""
     if letter.recipient == Recipient.PATIENT:
-        return routes.build("patient.appointment", {"public_id": letter.public_id}, force_external=True)
+        return address_of("patient.appointment", public_id=letter.public_id)
     on = clock.local_date(letter.when.starts_at, letter.when.place.zone).isoformat()
-    return routes.build("doctor.day", {"day": on}, force_external=True)
+    return address_of("doctor.day", day=on)
 
 
 def _entry(letter: Letter, organiser: str) -> Entry:

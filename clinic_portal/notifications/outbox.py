@@ -119,7 +119,7 @@ def dedupe_key(
 
 def call_instead(session: Session, row: Notification) -> None:
     """Put a message that cannot reach its patient by mail on the desk's list of calls, in the caller's transaction."""
-    if row.recipient != Recipient.PATIENT or row.patient_id is None:
+    if row.appointment_id is None or row.recipient != Recipient.PATIENT or row.patient_id is None:
         return
     key = dedupe_key(row.appointment_id, row.event, row.sequence, Recipient.PATIENT, row.patient_id, Channel.CALL)
     told = _row(key, row.appointment_id, row.event, row.sequence, row.facts)

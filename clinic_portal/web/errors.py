@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import traceback
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
-from clinic_portal import audit, errors
+from clinic_portal import audit, clock, errors
 from clinic_portal.database import db
 from clinic_portal.web.assets import PACKAGE
 from clinic_portal.web.pages import own_address, page
@@ -24,6 +25,8 @@ STATUS: dict[type[errors.DomainError], int] = {
     errors.NotFound: 404,
     errors.NotAllowed: 403,
     errors.InvalidRequest: 422,
+    errors.LinkExpired: 410,
+    errors.TooManyTries: 429,
     errors.Busy: 503,
     # Everything else that the domain refuses: it was possible when the page was made.
     errors.DomainError: 409,
@@ -50,16 +53,30 @@ def status_of(error: errors.DomainError) -> int:
 def _refused(error: errors.DomainError) -> Response:
     log(logging.INFO, "refused", code=error.code)
     status = status_of(error)
-    response = _error_page(status) if isinstance(error, SILENT) else _error_page(status, message=str(error))
-    if status == 503:
-        response.headers["Retry-After"] = str(TRY_AGAIN_S)
+    response = _error_page(status) if isinstance(error, SILENT) else _error_page(status, message=_words(error))
+    if isinstance(error, errors.Busy | errors.TooManyTries):
+        response.headers["Retry-After"] = str(_wait_s(error))
     return response
+
+
+def _words(error: errors.DomainError) -> str:
+    if not isinstance(error, errors.TooManyTries):
+        return str(error)
+    minutes = -(-_wait_s(error) // 60)
+    return f"{error} Wait {'a minute' if minutes <= 1 else f'{minutes} minutes'}, then try again."
+
+
+def _wait_s(error: errors.DomainError) -> int:
+    """After how many seconds it is worth trying again."""
+    until = error.facts.get("until")
+    return TRY_AGAIN_S if until is None else max(1, math.ceil((until - clock.now()).total_seconds()))
 
 
 def _forged(_error: CSRFError) -> Response:
     """A form without a valid token: mostly somebody who was signed out meanwhile. Where they were is kept."""
     log(logging.WARNING, "csrf", signed_in=current_user.is_authenticated)
-    if request.endpoint != "security.login" and not current_user.is_authenticated and _can_be_opened():
+    is_open = request.endpoint == "security.login" or request.blueprint == "entrance"
+    if not is_open and not current_user.is_authenticated and _can_be_opened():
         answer: Response = make_response(current_app.login_manager.unauthorized())  # type: ignore[attr-defined]
         return answer
     return _error_page(400, back_url=own_address() if _can_be_opened() else None)

@@ -112,6 +112,8 @@ class Reader:
 
     def check(self, name: str | None = None) -> None:
         """This page has one heading, needs no sideways scrolling, and axe finds nothing."""
+        # A page that is still being read has no heading yet.
+        self.page.wait_for_load_state()
         assert self.page.locator("h1").count() == 1
         assert self.heading().split("\n")[0].split(" (")[0] in self.page.title()
         assert not overflows(self.page), self.page.url

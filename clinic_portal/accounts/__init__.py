@@ -172,6 +172,14 @@ def signed_in_account() -> Account:
     return cast("Account", current_user)
 
 
+def actor_of(account: Account) -> Actor:
+    """In which role somebody looks after their own account."""
+    if account.has_role_name(*STAFF):
+        return Actor(ActorKind.STAFF, account.id)
+    is_practitioner = account.has_role_name(RoleName.PRACTITIONER)
+    return Actor(ActorKind.PRACTITIONER if is_practitioner else ActorKind.PATIENT, account.id)
+
+
 def _today(session: Session) -> date:
     """The calendar day at the clinic: rights begin and end with it."""
     zone = session.scalar(select(Location.zone).where(Location.is_active).order_by(Location.id).limit(1))

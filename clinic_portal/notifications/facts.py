@@ -1,0 +1,15 @@
+"""Why a message does not leave."""
+
+from __future__ import annotations
+
+
+class Overtaken(Exception):
+    """The message is no longer true or no longer of use; `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NoAddress(Exception):
+    """There is no address any more that the message could go to."""
