@@ -22,6 +22,8 @@ SUBJECT = {
     "closures": "Closure",
     "sessions": "Session",
     "notifications": "Message",
+    "contact_points": "Contact",
+    "patient_access": "Right to act",
 }
 # Which table of names an id belongs to.
 NAMED_BY = {"practitioner_id": "practitioners", "location_id": "locations", "visit_type_id": "visit_types"}

@@ -55,7 +55,7 @@ DELIVERY_COLOUR = {
     Delivery.SUPERSEDED: "grey",
     Delivery.TO_CALL: "orange",
 }
-EVENT = {Event.BOOKED: "Booked", Event.MOVED: "Moved", Event.CANCELLED: "Cancelled"}
+EVENT = {Event.BOOKED: "Booked", Event.MOVED: "Moved", Event.CANCELLED: "Cancelled", Event.VERIFY: "New address"}
 CHANNEL = {Channel.EMAIL: "E-mail", Channel.CALL: "Call"}
 RECIPIENT = {Recipient.PATIENT: "Patient", Recipient.PRACTITIONER: "Clinician"}
 PRACTITIONER_KIND = {

@@ -37,6 +37,8 @@ from clinic_portal.models.people import (
     RoleName,
 )
 from clinic_portal.models.records import (
+    AccessEntry,
+    AccessPlace,
     AuditEntry,
     AuditValues,
     Channel,
@@ -66,12 +68,12 @@ from clinic_portal.models.schedule import (
 )
 
 __all__ = [
-    "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "Account", "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues",
-    "AvailabilityException", "AvailabilityRule", "Base", "CancelReason", "CancelledBy", "Channel",
-    "ClinicSession", "Closure", "ContactKind", "ContactPoint", "Delivery", "Event", "ExceptionKind", "ExceptionStatus",
-    "Gender", "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "Lease", "Location", "Mode", "Notification", "Origin",
-    "Outcome", "Patient", "PatientAccess", "Practitioner", "PractitionerKind", "PractitionerPreference",
-    "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "Relation", "ReleasePolicy", "Role",
-    "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting", "Status", "Submission", "UTCDateTime", "VisitType",
-    "columns_of", "fold", "id_from_reference", "new_public_id",
+    "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "AccessEntry", "AccessPlace", "Account", "Appointment", "Attempt", "Audience",
+    "AuditEntry", "AuditValues", "AvailabilityException", "AvailabilityRule", "Base", "CancelReason", "CancelledBy",
+    "Channel", "ClinicSession", "Closure", "ContactKind", "ContactPoint", "Delivery", "Event", "ExceptionKind",
+    "ExceptionStatus", "Gender", "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "Lease", "Location", "Mode",
+    "Notification", "Origin", "Outcome", "Patient", "PatientAccess", "Practitioner", "PractitionerKind",
+    "PractitionerPreference", "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "Relation",
+    "ReleasePolicy", "Role", "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting", "Status", "Submission",
+    "UTCDateTime", "VisitType", "columns_of", "fold", "id_from_reference", "new_public_id",
 ]  # fmt: skip

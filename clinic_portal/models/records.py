@@ -6,12 +6,12 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from clinic_portal.models.appointments import Appointment
 from clinic_portal.models.base import Base, BigId, UTCDateTime, one_of
-from clinic_portal.models.people import ContactPoint, Patient, Practitioner
+from clinic_portal.models.people import ContactPoint, Patient, Practitioner, RoleName
 
 
 class Submission(Base):
@@ -34,6 +34,8 @@ class Event(enum.StrEnum):
     BOOKED = "booked"
     MOVED = "moved"
     CANCELLED = "cancelled"
+    # Asks whether mails to a new address arrive; about no visit.
+    VERIFY = "verify"
 
 
 class Recipient(enum.StrEnum):
@@ -71,10 +73,12 @@ class Notification(Base):
               sqlite_where=text("delivery IN ('to_call', 'failed')"),
               postgresql_where=text("delivery IN ('to_call', 'failed')")),
         Index("ix_notifications_appointment_id", "appointment_id"),
+        CheckConstraint("appointment_id IS NOT NULL OR (event = 'verify' AND contact_point_id IS NOT NULL)",
+                        name="about_something"),
     )  # fmt: skip
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     dedupe_key: Mapped[str] = mapped_column(String(160), unique=True)
-    appointment_id: Mapped[int] = mapped_column(ForeignKey("appointments.id"))
+    appointment_id: Mapped[int | None] = mapped_column(ForeignKey("appointments.id"))
     event: Mapped[Event] = mapped_column(one_of(Event, "event"))
     sequence: Mapped[int]
     # Facts that the visit itself no longer tells when the message leaves: the time it was moved from.
@@ -93,7 +97,7 @@ class Notification(Base):
     sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Why it failed or was superseded, as a code; never an address or a name.
     detail: Mapped[str | None] = mapped_column(String(120))
-    appointment: Mapped[Appointment] = relationship()
+    appointment: Mapped[Appointment | None] = relationship()
     patient: Mapped[Patient | None] = relationship()
     practitioner: Mapped[Practitioner | None] = relationship()
     contact_point: Mapped[ContactPoint | None] = relationship()
@@ -125,6 +129,26 @@ class AuditValues(Base):
     before: Mapped[dict[str, Any]] = mapped_column(JSON)
     after: Mapped[dict[str, Any]] = mapped_column(JSON)
     entry: Mapped[AuditEntry] = relationship(back_populates="values")
+
+
+class AccessPlace(enum.StrEnum):
+    """The page on which somebody at the clinic saw a patient's record."""
+
+    PATIENT = "patient"
+    APPOINTMENT = "appointment"
+
+
+class AccessEntry(Base):
+    """Somebody at the clinic opened a patient's record; append-only."""
+
+    __tablename__ = "access_log"
+    __table_args__ = (Index("ix_access_log_patient_id", "patient_id", "opened_at"),)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    role: Mapped[RoleName] = mapped_column(one_of(RoleName, "role"))
+    place: Mapped[AccessPlace] = mapped_column(one_of(AccessPlace, "place"))
+    opened_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
 class Setting(Base):

@@ -22,7 +22,7 @@ from clinic_portal import clock
 from clinic_portal.database import db, writing
 from clinic_portal.models import ContactPoint, Delivery, Notification
 from clinic_portal.notifications import channels, messages, outbox
-from clinic_portal.notifications.letters import Letter, NoAddress, Overtaken, read_letter
+from clinic_portal.notifications.letters import AddressCheck, Letter, NoAddress, Overtaken, read_letter
 
 BATCH = 20
 LEASE = timedelta(seconds=60)
@@ -198,7 +198,7 @@ def _try_to_send(notification_id: int, mailer: channels.Mailer) -> Verdict:
     return Verdict(Delivery.SENT, contact_point_id=contact_point_id)
 
 
-def _read(notification_id: int) -> Letter:
+def _read(notification_id: int) -> Letter | AddressCheck:
     session = db.session()
     # What this session saw before may be old by now, and nothing may stay open while the mail server talks.
     session.rollback()

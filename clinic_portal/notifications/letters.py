@@ -24,7 +24,7 @@ from clinic_portal.models import (
     Relation,
     Status,
 )
-from clinic_portal.settings import load_settings
+from clinic_portal.settings import Settings, load_settings
 
 
 class Overtaken(Exception):
@@ -81,6 +81,19 @@ class Letter:
     clinic_phone: str
 
 
+@dataclass(frozen=True)
+class AddressCheck:
+    """A mail that asks whether it arrived; whoever reads it learns nothing of the patient."""
+
+    dedupe_key: str
+    created_at: datetime
+    address: str
+    contact_point_id: int
+    contact_public_id: str
+    clinic_name: str
+    clinic_phone: str
+
+
 _ROW = select(Notification).options(
     joinedload(Notification.appointment).options(
         joinedload(Appointment.visit_type),
@@ -90,10 +103,11 @@ _ROW = select(Notification).options(
     ),
     joinedload(Notification.practitioner),
     joinedload(Notification.contact_point),
+    joinedload(Notification.patient),
 )
 
 
-def read_letter(session: Session, notification_id: int) -> Letter:
+def read_letter(session: Session, notification_id: int) -> Letter | AddressCheck:
     """Read what one message has to say now.
 
     Raises: Overtaken when it should not leave any more, NoAddress when it cannot.
@@ -102,9 +116,11 @@ def read_letter(session: Session, notification_id: int) -> Letter:
     reason = why_overtaken(row, clock.now())
     if reason is not None:
         raise Overtaken(reason)
-    contact_point_id, address, for_whom = _address(row)
     settings = load_settings(session)
-    visit = row.appointment
+    if row.event == Event.VERIFY:
+        return _check(row, settings)
+    contact_point_id, address, for_whom = _address(row)
+    visit = _visit(row)
     return Letter(
         dedupe_key=row.dedupe_key,
         event=row.event,
@@ -132,7 +148,9 @@ def why_overtaken(row: Notification, now: datetime) -> str | None:
     this very reader, or was cancelled once more since: then a newer message says so.
     Source: UC6.2, UC6.7.
     """
-    visit = row.appointment
+    if row.event == Event.VERIFY:
+        return _why_not_asked(row)
+    visit = _visit(row)
     if visit.patient.deceased_on is not None:
         return "deceased"
     is_current = row.sequence == visit.sequence
@@ -146,28 +164,63 @@ def why_overtaken(row: Notification, now: datetime) -> str | None:
     return "past" if visit.ends_at is None or visit.ends_at <= now else None
 
 
+def _why_not_asked(row: Notification) -> str | None:
+    contact = row.contact_point
+    assert contact is not None
+    if row.patient is not None and row.patient.deceased_on is not None:
+        return "deceased"
+    if contact.ended_at is not None:
+        return "ended"
+    return "verified" if contact.unverified_since is None else None
+
+
+def _check(row: Notification, settings: Settings) -> AddressCheck:
+    contact = row.contact_point
+    assert contact is not None
+    return AddressCheck(
+        dedupe_key=row.dedupe_key,
+        created_at=row.created_at,
+        address=contact.value,
+        contact_point_id=contact.id,
+        contact_public_id=contact.public_id,
+        clinic_name=settings.value("clinic_name"),
+        clinic_phone=settings.value("clinic_phone"),
+    )
+
+
+def _visit(row: Notification) -> Appointment:
+    """The visit of a message that is about one; the table has no other messages without one than checks."""
+    assert row.appointment is not None
+    return row.appointment
+
+
 def _address(row: Notification) -> tuple[int | None, str, str | None]:
     """The contact point, its address, and the patient's name where somebody else reads the mail."""
     if row.recipient == Recipient.PRACTITIONER:
         if row.practitioner is None or not row.practitioner.email:
             raise NoAddress
         return None, row.practitioner.email, None
-    patient = row.appointment.patient
+    patient = _visit(row).patient
     contact = _usable_contact(row, patient)
     return contact.id, contact.value, None if contact.whose == Relation.SELF else patient.called_name
 
 
 def _usable_contact(row: Notification, patient: Patient) -> ContactPoint:
-    """The address that was chosen with the change, or the best one left if it has ended or failed since."""
+    """The address that was chosen with the change, or the best one left if it has ended or failed since.
+
+    A private visit is told only where the patient alone reads it.
+    """
     chosen = [row.contact_point] if row.contact_point else []
+    is_private = _visit(row).is_private
     for contact in [*chosen, *patient.contact_points]:
-        if contact.is_usable and contact.kind == ContactKind.EMAIL:
+        may_read = contact.whose == Relation.SELF or not is_private
+        if contact.is_usable and contact.kind == ContactKind.EMAIL and may_read:
             return contact
     raise NoAddress
 
 
 def _when(session: Session, row: Notification) -> When:
-    visit = row.appointment
+    visit = _visit(row)
     assert visit.starts_at is not None
     assert visit.location is not None
     now_there = When(visit.starts_at, visit.ends_at, _place(visit.location))

@@ -19,13 +19,14 @@ from urllib.parse import urlsplit
 from css_inline import CSSInliner
 from flask import current_app
 from sqlalchemy.orm import Session
+from werkzeug.routing import MapAdapter
 
-from clinic_portal import clock, wording
+from clinic_portal import clock, links, wording
 from clinic_portal.config import Config
 from clinic_portal.models import Appointment, Event, Recipient
 from clinic_portal.notifications.calendar import Entry, Method, place_told, to_ics
 from clinic_portal.notifications.channels import Refused
-from clinic_portal.notifications.letters import Letter
+from clinic_portal.notifications.letters import AddressCheck, Letter
 from clinic_portal.settings import load_settings
 
 CALENDAR_FILE = "appointment.ics"
@@ -33,11 +34,32 @@ CALENDAR_FILE = "appointment.ics"
 PLACE_BEHIND_LINK = "see the link below"
 
 
-def compose(letter: Letter) -> EmailMessage:
-    """Make the mail of one letter: plain words, the same laid out, and the calendar entry, inside and attached.
+def compose(letter: Letter | AddressCheck) -> EmailMessage:
+    """Make the mail of one letter: plain words and the same laid out; about a visit also its calendar entry.
 
     Raises: Refused when the reader's address is none.
     """
+    return _ask(letter) if isinstance(letter, AddressCheck) else _tell(letter)
+
+
+def _ask(check: AddressCheck) -> EmailMessage:
+    config: Config = current_app.config["PORTAL"]
+    token = links.sign_check(config.secret_key, check.contact_public_id, check.created_at)
+    url = _routes(config).build("patient.verify_email", {"token": token}, force_external=True)
+    words = {
+        "verify_url": url,
+        "days": links.CHECK_DAYS,
+        "clinic": {"name": check.clinic_name, "phone": check.clinic_phone},
+    }
+    subject, _, plain = _render("email/verify.txt", words).strip().partition("\n")
+    mail = _new_mail(check, config, subject)
+    mail.set_content(plain.strip() + "\n")
+    mail.add_alternative(_inliner().inline(_render("email/verify.html", words)), subtype="html")
+    return mail
+
+
+def _tell(letter: Letter) -> EmailMessage:
+    """The calendar entry comes twice: inside, and attached."""
     config: Config = current_app.config["PORTAL"]
     words = _words(letter, config)
     name = f"email/{_TEMPLATES[letter.recipient]}{letter.event}"
@@ -45,6 +67,17 @@ def compose(letter: Letter) -> EmailMessage:
     method = Method.CANCEL if letter.event == Event.CANCELLED else Method.REQUEST
     entry = to_ics(_entry(letter, config.mail_from), method, letter.address)
 
+    mail = _new_mail(letter, config, subject)
+    mail.set_content(plain.strip() + "\n")
+    mail.add_alternative(_inliner().inline(_render(f"{name}.html", words)), subtype="html")
+    # Last, because readers show the last alternative they understand, and calendars look there (RFC 2046 5.1.4).
+    mail.add_alternative(entry.decode(), subtype="calendar", params={"method": method.value}, cte="base64")
+    mail.add_attachment(entry, maintype="application", subtype="ics", filename=CALENDAR_FILE)
+    return mail
+
+
+def _new_mail(letter: Letter | AddressCheck, config: Config, subject: str) -> EmailMessage:
+    """A mail with its head: from whom, to whom, and under which id for ever."""
     mail = EmailMessage(policy=SMTP)
     mail["Subject"] = subject.strip()
     mail["From"] = Address(letter.clinic_name, addr_spec=config.mail_from)
@@ -53,11 +86,6 @@ def compose(letter: Letter) -> EmailMessage:
     mail["Message-ID"] = message_id(letter.dedupe_key, config.mail_from)
     # RFC 3834: asks out-of-office machines not to answer.
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(plain.strip() + "\n")
-    mail.add_alternative(_inliner().inline(_render(f"{name}.html", words)), subtype="html")
-    # Last, because readers show the last alternative they understand, and calendars look there (RFC 2046 5.1.4).
-    mail.add_alternative(entry.decode(), subtype="calendar", params={"method": method.value}, cte="base64")
-    mail.add_attachment(entry, maintype="application", subtype="ics", filename=CALENDAR_FILE)
     return mail
 
 
@@ -132,13 +160,18 @@ def _told(prefix: str, instant: datetime | None, zone: str) -> dict[str, str | N
 
 
 def _link(letter: Letter, config: Config) -> str:
-    """Address of the page to go on from, as readers see the portal; no request is there to know it."""
-    parts = urlsplit(config.base_url)
-    routes = current_app.url_map.bind(parts.netloc, script_name=parts.path or "/", url_scheme=parts.scheme)
+    """Address of the page to go on from."""
+    routes = _routes(config)
     if letter.recipient == Recipient.PATIENT:
         return routes.build("patient.appointment", {"public_id": letter.public_id}, force_external=True)
     on = clock.local_date(letter.when.starts_at, letter.when.place.zone).isoformat()
     return routes.build("doctor.day", {"day": on}, force_external=True)
+
+
+def _routes(config: Config) -> MapAdapter:
+    """Addresses as readers see the portal; no request is there to know them."""
+    parts = urlsplit(config.base_url)
+    return current_app.url_map.bind(parts.netloc, script_name=parts.path or "/", url_scheme=parts.scheme)
 
 
 def _entry(letter: Letter, organiser: str) -> Entry:
