@@ -211,8 +211,8 @@ def test_a_new_address_gets_nothing_but_the_question_until_its_reader_confirms_i
     alice.post(url_of(points(world.alice_id)[0], "remove"))
     add(alice, world, "email", "new@example.com")
     visit = book(world, at(9, day=1))
-    assert mails()[-1] == ("new@example.com", "Confirm your e-mail address")
-    assert {to for to, _ in mails()} == {"new@example.com", "chen@example.com"}
+    to_alice = [mail for mail in mails() if mail[0] != "chen@example.com"]
+    assert to_alice == [("new@example.com", "Confirm your e-mail address")]
     assert ("booked", "patient", "to_call") in told(visit.id)
     assert "Not confirmed yet" in words_of(alice.get("/profile"))
     link = link_to("new@example.com")

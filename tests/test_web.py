@@ -28,7 +28,8 @@ from tests.visitor import Visitor, words_of
 from tests.world import NOW, World, at
 
 PUBLIC = {"static", "patient.home", "security.login", "security.logout", "health.alive", "health.ready", "mails.index",
-          "mails.show", "mails.html", "mails.calendar", "mails.raw", "patient.verify_email"}  # fmt: skip
+          "mails.show", "mails.html", "mails.calendar", "mails.raw", "patient.verify_email",
+          "patient.privacy"}  # fmt: skip
 # Pages of those who see or are patients answer 403 or 404 to everybody else; "start" only sends people on.
 ALLOWED = {
     "patient": {"alice", "bob"},

@@ -36,6 +36,7 @@ from clinic_portal.models import (
     RoleName,
     VisitType,
 )
+from clinic_portal.profile.notice import VERSION
 from clinic_portal.scheduling import masks
 from clinic_portal.settings import put_setting
 
@@ -130,7 +131,11 @@ def _password_hash() -> str:
 
 def _account(db: Session, name: str, role: Role) -> Account:
     account = Account(
-        email=f"{name}@example.com", password=_password_hash(), fs_uniquifier=f"fs-{name}", created_at=NOW
+        email=f"{name}@example.com",
+        password=_password_hash(),
+        fs_uniquifier=f"fs-{name}",
+        created_at=NOW,
+        privacy_notice_version=VERSION,
     )
     account.grants.append(RoleGrant(role=role))
     db.add(account)

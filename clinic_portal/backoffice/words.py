@@ -23,6 +23,7 @@ from clinic_portal.models import (
     PractitionerKind,
     PriorityClass,
     Recipient,
+    Relation,
     SessionStatus,
     Status,
 )
@@ -109,6 +110,13 @@ CONTACT_KIND = {
     ContactKind.POST: "Letter",
 }
 NEED = {"step_free": "step-free access", "female_clinician": "a female clinician", "male_clinician": "a male clinician"}
+RELATION = {
+    Relation.SELF: "Own account",
+    Relation.PARENT: "Parent",
+    Relation.CARER: "Carer",
+    Relation.POWER_OF_ATTORNEY: "Power of attorney",
+    Relation.OTHER: "Other",
+}
 ACTOR = {
     "patient": "Patient",
     "proxy": "For the patient",

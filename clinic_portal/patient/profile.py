@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Any
 
 from flask import Response, current_app, flash, request, url_for
@@ -18,6 +17,7 @@ from clinic_portal.patient.reading import read_public_id
 from clinic_portal.profile import contacts
 from clinic_portal.profile.rights import contact_for, right_for
 from clinic_portal.web import page, see_other
+from clinic_portal.wording import date_plain
 
 NEW = "/profile/<person_id>/contacts/new/<any(email, mobile, landline, post):kind>"
 CONTACT = "/profile/contacts/<contact_id>"
@@ -217,7 +217,7 @@ def _show(right: PatientAccess, rights: list[PatientAccess]) -> Response:
         people=people if len(people) > 1 else [],
         full_name=patient.full_name,
         called_name=patient.called_name,
-        born_on=_date(patient.birth_on),
+        born_on=date_plain(patient.birth_on) if patient.birth_on else "Not known",
         ways=[_way(contact, patient) for contact in live],
         has_email=any(contact.is_usable and contact.kind == ContactKind.EMAIL for contact in live),
         has_phone=any(contact.is_usable and contact.kind in PHONES for contact in live),
@@ -342,10 +342,6 @@ def _back(right: PatientAccess, news: str) -> Response:
 
 def _errors(field: str, problem: str | None) -> list[Mapping[str, str]]:
     return [{"field": field, "text": problem}] if problem else []
-
-
-def _date(on: date | datetime | None) -> str:
-    return f"{on.day} {on:%B} {on.year}" if on else "Not known"
 
 
 def _a(words: str) -> str:

@@ -25,6 +25,17 @@ def right_for(account: Account, patient_public_id: str) -> PatientAccess:
     raise NotFound
 
 
+def own_right(account: Account) -> PatientAccess:
+    """The account's right as its own person.
+
+    Raises: NotFound for accounts that act only for others.
+    """
+    for right in rights_of(account):
+        if right.relation == Relation.SELF:
+            return right
+    raise NotFound
+
+
 def contact_for(account: Account, public_id: str) -> tuple[ContactPoint, PatientAccess]:
     """A way to reach somebody the account may act for, even one that has ended, and that right.
 
