@@ -40,10 +40,11 @@ SECTIONS = {
 AS_IT_IS = frozenset({"value", "given_name", "family_name", "called_name", "reference", "appointment", "practitioner",
                       "place", "visit_type", "preferred_language", "zone"})  # fmt: skip
 # Where a code does not say it by itself.
-LABELS = {"kind": "By", "value": "Address or number", "birth_on": "Birth date", "starts_on": "Since", "ends_on": "Until",
-          "revoked_at": "Given up", "made_at": "When", "opened_at": "When", "role": "Who", "page": "What",
-          "unverified_since": "Not confirmed since", "failed_at": "Does not work since", "requested_at": "Asked for",
-          "ended_at": "Ended", "created_at": "Written", "registered_on": "Registered", "sequence": "Times moved"}  # fmt: skip
+LABELS = {"kind": "By", "value": "Address or number", "birth_on": "Birth date", "starts_on": "Since",
+          "ends_on": "Until", "revoked_at": "Given up", "made_at": "When", "opened_at": "When", "role": "Who",
+          "page": "What", "unverified_since": "Not confirmed since", "failed_at": "Does not work since",
+          "requested_at": "Asked for", "ended_at": "Ended", "created_at": "Written", "registered_on": "Registered",
+          "sequence": "Times moved"}  # fmt: skip
 WORDS = {
     ("kind", "email"): "E-mail", ("kind", "post"): "Letter", ("channel", "email"): "E-mail",
     ("whose", "self"): "Your own", ("whose", "parent"): "A parent’s", ("whose", "carer"): "A carer’s",
