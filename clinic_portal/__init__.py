@@ -21,6 +21,7 @@ PATIENT, PRACTITIONER = frozenset({RoleName.PATIENT}), frozenset({RoleName.PRACT
 NAV = (
     web.NavItem("Book", "patient.who", PATIENT),
     web.NavItem("Your appointments", "patient.appointments", PATIENT),
+    web.NavItem("Your details", "patient.profile", PATIENT),
     web.NavItem("Your day", "doctor.day", PRACTITIONER),
     web.NavItem("Back office", "backoffice.index", frozenset(accounts.STAFF)),
     web.NavItem("Your account", "entrance.account", frozenset(RoleName)),

@@ -20,6 +20,11 @@ def date_short(day: date) -> str:
     return f"{day:%A} {day.day} {day:%B}"
 
 
+def date_plain(day: date) -> str:
+    """A calendar day without its weekday: "24 November 2026"."""
+    return f"{day.day} {day:%B} {day.year}"
+
+
 def day_long(instant: datetime, zone: str) -> str:
     """The calendar day of an instant at the place, in full: "Tuesday 24 November 2026"."""
     return date_long(clock.local_date(instant, zone))

@@ -131,7 +131,8 @@ def test_a_new_patient_registers_confirms_by_mail_signs_in_and_books(app: Flask,
     assert "Your e-mail address is confirmed" in words_of(answer)
     assert account("zoe@example.net").confirmed_at == NOW
     sign_in(visitor, "Zoe@Example.net", NEW["password"])
-    assert "Check-up" in words_of(visitor.get("/book/visit-type"))
+    notice = visitor.follow(visitor.get("/book/visit-type", 303))
+    assert "Check-up" in words_of(visitor.follow(visitor.submit(notice)))
 
 
 def test_nobody_signs_in_before_the_address_is_confirmed_and_no_answer_tells_why(visitor: Visitor) -> None:

@@ -17,7 +17,7 @@ from werkzeug.routing import Rule
 from clinic_portal import clock, create_app, errors
 from clinic_portal.config import load_config
 from clinic_portal.database import db, writing
-from clinic_portal.models import AuditEntry, Lease
+from clinic_portal.models import AuditEntry, Lease, Patient
 from clinic_portal.notifications import delivery
 from clinic_portal.scheduling.holds import hold_slot
 from clinic_portal.scheduling.search import Search
@@ -30,7 +30,7 @@ from tests.world import NOW, World, at
 PUBLIC = {"static", "patient.home", "security.login", "security.logout", "health.alive", "health.ready", "mails.index",
           "mails.show", "mails.html", "mails.calendar", "mails.raw", "entrance.register", "entrance.confirm_again",
           "entrance.confirm", "entrance.sent", "entrance.forgotten", "entrance.new_password",
-          "entrance.confirm_new_email"}  # fmt: skip
+          "entrance.confirm_new_email", "patient.verify_email", "patient.privacy"}  # fmt: skip
 # Pages of those who see or are patients answer 403 or 404 to everybody else; "start" only sends people on.
 ALLOWED = {
     "patient": {"alice", "bob"},
@@ -50,7 +50,11 @@ def ids(world: World) -> dict[str, str]:
     visit = book(world, at(9, day=1))
     hold = hold_slot(actor=world.alice, search=Search(world.check_up_id, world.alice_id, account_id=1),
                      starts_at=at(10, day=1))  # fmt: skip
-    return {"visit": visit.public_id, "hold": hold.public_id}
+    alice = db.session().get_one(Patient, world.alice_id)
+    return {
+        "visit": visit.public_id, "hold": hold.public_id, "person": alice.public_id,
+        "contact": alice.contact_points[0].public_id,
+    }  # fmt: skip
 
 
 def rules_of(app: Flask) -> Iterator[tuple[Rule, str]]:
@@ -61,7 +65,9 @@ def rules_of(app: Flask) -> Iterator[tuple[Rule, str]]:
 
 def path_of(rule: Rule, ids: dict[str, str]) -> str:
     public_id = ids["hold"] if rule.rule.startswith("/check/") else ids["visit"]
-    return rule.rule.replace("<public_id>", public_id).replace("<token>", "no-token-of-ours")
+    path = rule.rule.replace("<public_id>", public_id).replace("<any(email, mobile, landline, post):kind>", "mobile")
+    path = path.replace("<token>", "no-token-of-ours")
+    return path.replace("<person_id>", ids["person"]).replace("<contact_id>", ids["contact"])
 
 
 def ask(visitor: Visitor, rule: Rule, method: str, ids: dict[str, str]) -> int:
@@ -96,7 +102,7 @@ def test_no_page_opens_to_the_wrong_role(app: Flask, ids: dict[str, str], who: s
 def test_what_is_alices_is_not_bobs_whatever_the_page(app: Flask, ids: dict[str, str]) -> None:
     bob = Visitor(app, "bob")
     for rule, method in closed(app):
-        if "<public_id>" in rule.rule:
+        if any(name in rule.rule for name in ("<public_id>", "<person_id>", "<contact_id>")):
             assert ask(bob, rule, method, ids) == 404, (method, rule)
 
 

@@ -36,6 +36,7 @@ from clinic_portal.models import (
     RoleName,
     VisitType,
 )
+from clinic_portal.profile.notice import VERSION
 from clinic_portal.scheduling import masks
 from clinic_portal.settings import put_setting
 
@@ -135,6 +136,7 @@ def _account(db: Session, name: str, role: Role) -> Account:
         fs_uniquifier=f"fs-{name}",
         created_at=NOW,
         confirmed_at=NOW,
+        privacy_notice_version=VERSION,
     )
     account.grants.append(RoleGrant(role=role))
     db.add(account)

@@ -11,7 +11,8 @@ from sqlalchemy import select
 from clinic_portal.accounts import STAFF, to_sign_in
 from clinic_portal.database import db
 from clinic_portal.errors import NotAllowed
-from clinic_portal.models import Role, RoleGrant, RoleName
+from clinic_portal.models import AccessPlace, Role, RoleGrant, RoleName
+from clinic_portal.profile.access import record_opening
 
 ADMINS = (RoleName.ADMIN,)
 
@@ -41,6 +42,13 @@ def _grants() -> Grants:
         g.backoffice_grants = [(row.name, row.location_id) for row in rows]
     grants: Grants = g.backoffice_grants
     return grants
+
+
+def note_opening(patient_id: int, place: AccessPlace) -> None:
+    """Write down that the person looking opens a patient's record. What was read before must be read again."""
+    held = {name for name, _ in _grants()}
+    role = next(role for role in STAFF if role in held)
+    record_opening(account_id=current_user.id, role=role, patient_id=patient_id, place=place)
 
 
 class Guarded:

@@ -10,12 +10,14 @@ from sqlalchemy import ColumnElement, and_, false, or_, select
 from sqlalchemy.orm import Query, joinedload, selectinload
 
 from clinic_portal.backoffice import find, options, places, why, words
+from clinic_portal.backoffice.access import note_opening
 from clinic_portal.backoffice.changes import changes
 from clinic_portal.backoffice.filters import Choice, Day
 from clinic_portal.backoffice.lists import Column, ReadOnlyList
 from clinic_portal.database import db
 from clinic_portal.errors import NotFound
 from clinic_portal.models import (
+    AccessPlace,
     Account,
     Appointment,
     Attempt,
@@ -136,9 +138,13 @@ class AppointmentList(ReadOnlyList):
 
     @expose("/details/")  # type: ignore[untyped-decorator]
     def details_view(self) -> Any:
-        appointment = self.get_one(request.args.get("id", ""))
-        if appointment is None:
+        public_id = request.args.get("id", "")
+        patient_id = self.get_query().with_entities(Appointment.patient_id).filter_by(public_id=public_id).scalar()
+        if patient_id is None:
             raise NotFound
+        note_opening(patient_id, AccessPlace.APPOINTMENT)
+        appointment = self.get_one(public_id)
+        assert appointment is not None
         return self.render(self.details_template, appointment=appointment, **about(appointment))
 
 

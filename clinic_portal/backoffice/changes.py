@@ -23,6 +23,8 @@ SUBJECT = {
     "sessions": "Session",
     "notifications": "Message",
     "account_invitations": "Code for an account",
+    "contact_points": "Contact",
+    "patient_access": "Right to act",
 }
 # Which table of names an id belongs to.
 NAMED_BY = {"practitioner_id": "practitioners", "location_id": "locations", "visit_type_id": "visit_types"}

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import request
+from flask_admin import expose
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import joinedload, selectinload
 
 from clinic_portal.backoffice import find, options, places, words
+from clinic_portal.backoffice.access import note_opening
+from clinic_portal.backoffice.changes import changes
 from clinic_portal.backoffice.lists import Column, ReadOnlyList
 from clinic_portal.database import db
-from clinic_portal.models import ContactPoint, Patient, Practitioner, PractitionerVisitType
+from clinic_portal.errors import NotFound
+from clinic_portal.models import (
+    AccessPlace,
+    Account,
+    Appointment,
+    AuditEntry,
+    ContactPoint,
+    Patient,
+    PatientAccess,
+    Practitioner,
+    PractitionerVisitType,
+)
+
+# As many visits, and as many changes, as a page tells about one patient.
+SHOWN = 100
 
 
 def _contact(patient: Patient) -> ContactPoint | None:
@@ -25,12 +43,17 @@ def _standing(patient: Patient) -> str:
 
 
 class PatientList(ReadOnlyList):
+    """Patients by name, and one patient with everything the desk needs; opening one is noted."""
+
     noun = "patient"
+    served = ("index_view", "details_view")
+    can_view_details = True
+    details_template = "backoffice/patient.html"
     search_label = "Name or birth date"
     search_hint = "For example archer, alice archer or 4/5/1980."
     empty_message = "No patient has this name or birth date."
     columns = (
-        Column("search_name", "Name", lambda row, _: row.full_name, sorts=True),
+        Column("search_name", "Name", "show_name", sorts=True),
         Column("birth_on", "Birth date (age)", lambda row, _: words.birth_of(row, places.today()), sorts=True),
         Column("contact", "First contact", lambda row, _: words.contact_tail(_contact(row))),
         Column("record", "Record", lambda row, _: _standing(row)),
@@ -38,8 +61,69 @@ class PatientList(ReadOnlyList):
     order = (("search_name", False), ("id", False))
     loads = (selectinload(Patient.contact_points),)
 
+    def get_pk_value(self, model: Patient) -> str:
+        return model.public_id
+
     def matching(self, search: str) -> ColumnElement[bool]:
         return find.people(search)
+
+    @expose("/details/")  # type: ignore[untyped-decorator]
+    def details_view(self) -> Any:
+        patient_id = db.session.scalar(select(Patient.id).filter_by(public_id=request.args.get("id", "")))
+        if patient_id is None:
+            raise NotFound
+        note_opening(patient_id, AccessPlace.PATIENT)
+        patient = db.session.get_one(Patient, patient_id, options=self.loads)
+        return self.render(self.details_template, patient=patient, **_about(patient, self.limit))
+
+
+def _about(patient: Patient, limit: frozenset[int] | None) -> dict[str, Any]:
+    """Everything beside the row itself that its page tells; of visits only those at locations one's role reaches."""
+    zone = places.clinic_zone()
+    return {
+        "zone": zone,
+        "birth": words.birth_of(patient, places.today()),
+        "standing": _standing(patient),
+        "home": options.names()["locations"].get(patient.home_location_id or 0, words.NOTHING),
+        "visits": _visits(patient, limit),
+        "rights": _rights(patient),
+        "history": _history(patient, zone),
+    }
+
+
+def _visits(patient: Patient, limit: frozenset[int] | None) -> list[Appointment]:
+    query = select(Appointment).where(Appointment.patient_id == patient.id)
+    if limit is not None:
+        query = query.where(Appointment.location_id.in_(limit))
+    loads = (joinedload(Appointment.visit_type), joinedload(Appointment.practitioner), joinedload(Appointment.location))
+    return list(db.session.scalars(query.options(*loads).order_by(Appointment.id.desc()).limit(SHOWN)))
+
+
+def _rights(patient: Patient) -> list[tuple[PatientAccess, str]]:
+    query = (
+        select(PatientAccess, Account.email)
+        .join(Account, Account.id == PatientAccess.account_id)
+        .where(PatientAccess.patient_id == patient.id)
+        .order_by(PatientAccess.id)
+    )
+    return [(right, email) for right, email in db.session.execute(query)]
+
+
+def _history(patient: Patient, zone: str) -> list[dict[str, Any]]:
+    """What was changed in the record itself; changes of visits stand on the visits' own pages."""
+    kinds = (Patient.__tablename__, ContactPoint.__tablename__, PatientAccess.__tablename__)
+    query = (
+        select(AuditEntry, Account.email)
+        .outerjoin(Account, Account.id == AuditEntry.actor_account_id)
+        .where(AuditEntry.for_patient_id == patient.id, AuditEntry.subject_type.in_(kinds))
+        .options(joinedload(AuditEntry.values))
+        .order_by(AuditEntry.id.desc())
+        .limit(SHOWN)
+    )
+    return [
+        {"entry": entry, "who": email, "changes": changes(entry, zone, options.names())}
+        for entry, email in db.session.execute(query)
+    ]
 
 
 class PractitionerList(ReadOnlyList):

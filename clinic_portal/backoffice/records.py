@@ -37,7 +37,7 @@ class MessageList(ReadOnlyList):
     search_label = "Reference of the appointment"
     empty_message = "No messages."
     columns = (
-        Column("id", "Written", lambda row, _: words.moment(row.created_at, zone_of(row.appointment)), sorts=True),
+        Column("id", "Written", lambda row, _: words.moment(row.created_at, _zone(row)), sorts=True),
         Column("event", "About", lambda row, _: words.EVENT[row.event]),
         Column("recipient", "To", lambda row, _: _recipient(row)),
         Column("channel", "Channel", lambda row, _: words.CHANNEL[row.channel]),
@@ -74,6 +74,10 @@ class MessageList(ReadOnlyList):
         return false() if found is None else Notification.appointment_id == found
 
 
+def _zone(row: Notification) -> str:
+    return zone_of(row.appointment) if row.appointment else places.clinic_zone()
+
+
 def _recipient(row: Notification) -> str:
     if row.recipient is Recipient.PRACTITIONER:
         return row.practitioner.name if row.practitioner else words.RECIPIENT[row.recipient]
@@ -82,8 +86,8 @@ def _recipient(row: Notification) -> str:
 
 def _when(row: Notification) -> str:
     if row.delivery is Delivery.SENT:
-        return words.moment(row.sent_at, zone_of(row.appointment))
-    return words.moment(row.next_try_at, zone_of(row.appointment)) if row.delivery is Delivery.DUE else words.NOTHING
+        return words.moment(row.sent_at, _zone(row))
+    return words.moment(row.next_try_at, _zone(row)) if row.delivery is Delivery.DUE else words.NOTHING
 
 
 class AuditLog(ReadOnlyList):

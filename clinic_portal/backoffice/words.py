@@ -23,6 +23,7 @@ from clinic_portal.models import (
     PractitionerKind,
     PriorityClass,
     Recipient,
+    Relation,
     SessionStatus,
     Status,
 )
@@ -65,6 +66,7 @@ EVENT = {
     Event.PASSWORD_CHANGED: "Password changed",
     Event.CHANGE_EMAIL: "Confirm the new address",
     Event.EMAIL_CHANGED: "Address changed",
+    Event.VERIFY: "New address",
 }
 CHANNEL = {Channel.EMAIL: "E-mail", Channel.CALL: "Call"}
 RECIPIENT = {Recipient.PATIENT: "Patient", Recipient.PRACTITIONER: "Clinician", Recipient.ACCOUNT: "Account"}
@@ -119,6 +121,13 @@ CONTACT_KIND = {
     ContactKind.POST: "Letter",
 }
 NEED = {"step_free": "step-free access", "female_clinician": "a female clinician", "male_clinician": "a male clinician"}
+RELATION = {
+    Relation.SELF: "Own account",
+    Relation.PARENT: "Parent",
+    Relation.CARER: "Carer",
+    Relation.POWER_OF_ATTORNEY: "Power of attorney",
+    Relation.OTHER: "Other",
+}
 ACTOR = {
     "patient": "Patient",
     "proxy": "For the patient",

@@ -98,9 +98,11 @@ def _access(account: Account, patient: Patient, member: Member) -> PatientAccess
 
 
 def _contacts(member: Member, patient: Patient, made_at: datetime) -> list[ContactPoint]:
+    # Chance of their own: what the other people are must not depend on how many contacts somebody has.
+    chance = random.Random(patient.public_id)
     return [
-        ContactPoint(patient_id=patient.id, kind=contact.kind, value=contact.value, whose=contact.whose,
-                     preferred_rank=rank, failed_at=made_at if contact.has_failed else None,
+        ContactPoint(public_id=public_id(chance), patient_id=patient.id, kind=contact.kind, value=contact.value,
+                     whose=contact.whose, preferred_rank=rank, failed_at=made_at if contact.has_failed else None,
                      failed_reason="bounced" if contact.has_failed else None)
         for rank, contact in enumerate(member.contacts, start=1)
     ]  # fmt: skip

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clinic_portal.models import Account, Role, RoleGrant, RoleName
+from clinic_portal.profile.notice import VERSION
 
 # Printed at every start of a demo; no production database ever holds it, because `seed` refuses one.
 PASSWORD = "harbour-demo"  # noqa: S105
@@ -38,7 +39,8 @@ class AccountBook:
     def open(self, email: str, role: RoleName) -> Account:
         known = role in CLINIC_ROLES or any(email == address for _, address in SIGN_INS)
         account = Account(email=email, password=self.password_hash if known else None, created_at=self.made_at,
-                          confirmed_at=self.made_at, fs_uniquifier=self.rng.randbytes(16).hex())  # fmt: skip
+                          confirmed_at=self.made_at, fs_uniquifier=self.rng.randbytes(16).hex(),
+                          privacy_notice_version=VERSION)  # fmt: skip
         account.grants.append(RoleGrant(role=self.roles[role]))
         self.session.add(account)
         return account

@@ -38,6 +38,8 @@ from clinic_portal.models.people import (
     RoleName,
 )
 from clinic_portal.models.records import (
+    AccessEntry,
+    AccessPlace,
     AuditEntry,
     AuditValues,
     Channel,
@@ -67,12 +69,13 @@ from clinic_portal.models.schedule import (
 )
 
 __all__ = [
-    "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "Account", "AccountInvitation", "Appointment", "Attempt", "Audience",
-    "AuditEntry", "AuditValues", "AvailabilityException", "AvailabilityRule", "Base", "CancelReason", "CancelledBy",
-    "Channel", "ClinicSession", "Closure", "ContactKind", "ContactPoint", "Delivery", "Event", "ExceptionKind",
-    "ExceptionStatus", "Gender", "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "Lease", "Location", "Mode",
-    "Notification", "Origin", "Outcome", "Patient", "PatientAccess", "Practitioner", "PractitionerKind",
-    "PractitionerPreference", "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "Relation",
-    "ReleasePolicy", "Role", "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting", "Status", "Submission",
-    "Throttle", "UTCDateTime", "VisitType", "columns_of", "fold", "id_from_reference", "new_public_id",
+    "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "AccessEntry", "AccessPlace", "Account", "AccountInvitation", "Appointment",
+    "Attempt", "Audience", "AuditEntry", "AuditValues", "AvailabilityException", "AvailabilityRule", "Base",
+    "CancelReason", "CancelledBy", "Channel", "ClinicSession", "Closure", "ContactKind", "ContactPoint", "Delivery",
+    "Event", "ExceptionKind", "ExceptionStatus", "Gender", "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "Lease",
+    "Location", "Mode", "Notification", "Origin", "Outcome", "Patient", "PatientAccess", "Practitioner",
+    "PractitionerKind", "PractitionerPreference", "PractitionerVisitType", "PreferenceKind", "PriorityClass",
+    "Recipient", "Relation", "ReleasePolicy", "Role", "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting",
+    "Status", "Submission", "Throttle", "UTCDateTime", "VisitType", "columns_of", "fold", "id_from_reference",
+    "new_public_id",
 ]  # fmt: skip

@@ -91,6 +91,8 @@ class Account(Base, UserMixin):
     active: Mapped[bool] = mapped_column(default=True)
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    # The privacy notice that was shown and accepted last.
+    privacy_notice_version: Mapped[str | None] = mapped_column(String(20))
     # Flask-Security reads the roles here; they are given as grants.
     roles: Mapped[list[Role]] = relationship(  # type: ignore[assignment]
         secondary="role_grants", lazy="selectin", viewonly=True
@@ -189,11 +191,16 @@ class ContactPoint(Base):
     __tablename__ = "contact_points"
     __table_args__ = (Index("ix_contact_points_patient_id", "patient_id"),)
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(24), unique=True, default=new_public_id)
     patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
     kind: Mapped[ContactKind] = mapped_column(one_of(ContactKind, "kind"))
     value: Mapped[str] = mapped_column(String(255))
     whose: Mapped[Relation] = mapped_column(one_of(Relation, "whose"))
     preferred_rank: Mapped[int] = mapped_column(default=1)
+    # Set until somebody shows that mails arrive there: only the mail that asks for it goes to such an address.
+    unverified_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # The address that goes out of use once this one is verified.
+    replaces_id: Mapped[int | None] = mapped_column(ForeignKey("contact_points.id"))
     failed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     failed_reason: Mapped[str | None] = mapped_column(String(40))
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -201,7 +208,7 @@ class ContactPoint(Base):
 
     @property
     def is_usable(self) -> bool:
-        return self.ended_at is None and self.failed_at is None
+        return self.ended_at is None and self.failed_at is None and self.unverified_since is None
 
 
 class Practitioner(Base):

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from clinic_portal.models.appointments import Appointment
 from clinic_portal.models.base import Base, BigId, UTCDateTime, one_of
-from clinic_portal.models.people import Account, ContactPoint, Patient, Practitioner
+from clinic_portal.models.people import Account, ContactPoint, Patient, Practitioner, RoleName
 
 
 class Submission(Base):
@@ -41,6 +41,8 @@ class Event(enum.StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     CHANGE_EMAIL = "change_email"
     EMAIL_CHANGED = "email_changed"
+    # Asks whether mails to a new address arrive; about no visit.
+    VERIFY = "verify"
 
 
 class Recipient(enum.StrEnum):
@@ -68,7 +70,7 @@ class Delivery(enum.StrEnum):
 
 
 class Notification(Base):
-    """One message to one recipient over one channel, about a visit or about an account. Keeps facts, never the text."""
+    """One message to one recipient over one channel: about a visit, an account, an address. Keeps facts, no text."""
 
     __tablename__ = "notifications"
     __table_args__ = (
@@ -80,7 +82,10 @@ class Notification(Base):
               postgresql_where=text("delivery IN ('to_call', 'failed')")),
         Index("ix_notifications_appointment_id", "appointment_id"),
         Index("ix_notifications_account_id", "account_id"),
-        CheckConstraint("(appointment_id IS NULL) <> (account_id IS NULL)", name="one_subject"),
+        # A visit, an account, or a contact point whose address is asked for an answer.
+        CheckConstraint("(event <> 'verify' AND (appointment_id IS NULL) <> (account_id IS NULL)) OR "
+                        "(event = 'verify' AND contact_point_id IS NOT NULL "
+                        "AND appointment_id IS NULL AND account_id IS NULL)", name="one_subject"),
     )  # fmt: skip
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     dedupe_key: Mapped[str] = mapped_column(String(160), unique=True)
@@ -137,6 +142,26 @@ class AuditValues(Base):
     before: Mapped[dict[str, Any]] = mapped_column(JSON)
     after: Mapped[dict[str, Any]] = mapped_column(JSON)
     entry: Mapped[AuditEntry] = relationship(back_populates="values")
+
+
+class AccessPlace(enum.StrEnum):
+    """The page on which somebody at the clinic saw a patient's record."""
+
+    PATIENT = "patient"
+    APPOINTMENT = "appointment"
+
+
+class AccessEntry(Base):
+    """Somebody at the clinic opened a patient's record; append-only."""
+
+    __tablename__ = "access_log"
+    __table_args__ = (Index("ix_access_log_patient_id", "patient_id", "opened_at"),)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    role: Mapped[RoleName] = mapped_column(one_of(RoleName, "role"))
+    place: Mapped[AccessPlace] = mapped_column(one_of(AccessPlace, "place"))
+    opened_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
 class Setting(Base):

@@ -71,6 +71,19 @@ class Letter:
     clinic_phone: str
 
 
+@dataclass(frozen=True)
+class AddressCheck:
+    """A mail that asks whether it arrived; whoever reads it learns nothing of the patient."""
+
+    dedupe_key: str
+    created_at: datetime
+    address: str
+    contact_point_id: int
+    contact_public_id: str
+    clinic_name: str
+    clinic_phone: str
+
+
 _ROW = select(Notification).options(
     joinedload(Notification.appointment).options(
         joinedload(Appointment.visit_type),
@@ -81,15 +94,18 @@ _ROW = select(Notification).options(
     joinedload(Notification.account),
     joinedload(Notification.practitioner),
     joinedload(Notification.contact_point),
+    joinedload(Notification.patient),
 )
 
 
-def read_letter(session: Session, notification_id: int) -> Letter | AccountLetter:
+def read_letter(session: Session, notification_id: int) -> Letter | AccountLetter | AddressCheck:
     """Read what one message has to say now.
 
     Raises: Overtaken when it should not leave any more, NoAddress when it cannot.
     """
     row = session.scalars(_ROW.where(Notification.id == notification_id)).one()
+    if row.event == Event.VERIFY:
+        return _check(session, row)
     visit = row.appointment
     if visit is None:
         return read_account_letter(session, row)
@@ -138,22 +154,51 @@ def why_overtaken(row: Notification, visit: Appointment, now: datetime) -> str |
     return "past" if visit.ends_at is None or visit.ends_at <= now else None
 
 
+def _check(session: Session, row: Notification) -> AddressCheck:
+    contact = row.contact_point
+    assert contact is not None
+    reason = _why_not_asked(row, contact)
+    if reason is not None:
+        raise Overtaken(reason)
+    settings = load_settings(session)
+    return AddressCheck(
+        dedupe_key=row.dedupe_key,
+        created_at=row.created_at,
+        address=contact.value,
+        contact_point_id=contact.id,
+        contact_public_id=contact.public_id,
+        clinic_name=settings.value("clinic_name"),
+        clinic_phone=settings.value("clinic_phone"),
+    )
+
+
+def _why_not_asked(row: Notification, contact: ContactPoint) -> str | None:
+    if row.patient is not None and row.patient.deceased_on is not None:
+        return "deceased"
+    if contact.ended_at is not None:
+        return "ended"
+    return "verified" if contact.unverified_since is None else None
+
+
 def _address(row: Notification, visit: Appointment) -> tuple[int | None, str, str | None]:
     """The contact point, its address, and the patient's name where somebody else reads the mail."""
     if row.recipient == Recipient.PRACTITIONER:
         if row.practitioner is None or not row.practitioner.email:
             raise NoAddress
         return None, row.practitioner.email, None
-    patient = visit.patient
-    contact = _usable_contact(row, patient)
-    return contact.id, contact.value, None if contact.whose == Relation.SELF else patient.called_name
+    contact = _usable_contact(row, visit)
+    return contact.id, contact.value, None if contact.whose == Relation.SELF else visit.patient.called_name
 
 
-def _usable_contact(row: Notification, patient: Patient) -> ContactPoint:
-    """The address that was chosen with the change, or the best one left if it has ended or failed since."""
+def _usable_contact(row: Notification, visit: Appointment) -> ContactPoint:
+    """The address that was chosen with the change, or the best one left if it has ended or failed since.
+
+    A private visit is told only where the patient alone reads it.
+    """
     chosen = [row.contact_point] if row.contact_point else []
-    for contact in [*chosen, *patient.contact_points]:
-        if contact.is_usable and contact.kind == ContactKind.EMAIL:
+    for contact in [*chosen, *visit.patient.contact_points]:
+        may_read = contact.whose == Relation.SELF or not visit.is_private
+        if contact.is_usable and contact.kind == ContactKind.EMAIL and may_read:
             return contact
     raise NoAddress
 

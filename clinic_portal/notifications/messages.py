@@ -19,13 +19,13 @@ from css_inline import CSSInliner
 from flask import current_app
 from sqlalchemy.orm import Session
 
-from clinic_portal import clock, wording
+from clinic_portal import clock, links, wording
 from clinic_portal.config import Config
 from clinic_portal.models import Appointment, Event, Recipient
 from clinic_portal.notifications.account_letters import AccountLetter
 from clinic_portal.notifications.calendar import Entry, Method, place_told, to_ics
 from clinic_portal.notifications.channels import Refused
-from clinic_portal.notifications.letters import Letter
+from clinic_portal.notifications.letters import AddressCheck, Letter
 from clinic_portal.settings import load_settings
 from clinic_portal.web.links import address_of
 
@@ -34,12 +34,14 @@ CALENDAR_FILE = "appointment.ics"
 PLACE_BEHIND_LINK = "see the link below"
 
 
-def compose(letter: Letter | AccountLetter) -> EmailMessage:
+def compose(letter: Letter | AccountLetter | AddressCheck) -> EmailMessage:
     """Make the mail of one letter: plain words, the same laid out, and for a visit the calendar entry.
 
     Raises: Refused when the reader's address is none.
     """
     config: Config = current_app.config["PORTAL"]
+    if isinstance(letter, AddressCheck):
+        return _mail(letter, "email/verify", _check_words(letter, config), config)
     if isinstance(letter, AccountLetter):
         return _mail(letter, "email/account", _account_words(letter), config)
     mail = _mail(letter, f"email/{_TEMPLATES[letter.recipient]}{letter.event}", _words(letter), config)
@@ -51,7 +53,9 @@ def compose(letter: Letter | AccountLetter) -> EmailMessage:
     return mail
 
 
-def _mail(letter: Letter | AccountLetter, name: str, words: dict[str, Any], config: Config) -> EmailMessage:
+def _mail(
+    letter: Letter | AccountLetter | AddressCheck, name: str, words: dict[str, Any], config: Config
+) -> EmailMessage:
     """A mail with its head and its words, plain and laid out."""
     subject, _, plain = _render(f"{name}.txt", words).strip().partition("\n")
     mail = EmailMessage(policy=SMTP)
@@ -139,6 +143,15 @@ def _account_words(letter: AccountLetter) -> dict[str, Any]:
         "sign_in_url": address_of("security.login"),
         "reset_url": address_of("entrance.forgotten"),
         "clinic": {"name": letter.clinic_name, "phone": letter.clinic_phone},
+    }
+
+
+def _check_words(check: AddressCheck, config: Config) -> dict[str, Any]:
+    token = links.sign_check(config.secret_key, check.contact_public_id, check.created_at)
+    return {
+        "verify_url": address_of("patient.verify_email", token=token),
+        "days": links.CHECK_DAYS,
+        "clinic": {"name": check.clinic_name, "phone": check.clinic_phone},
     }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy import Boolean, Table, bindparam, func, insert, not_, or_, select, update
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock, queues
@@ -26,6 +26,7 @@ from clinic_portal.models import (
     Patient,
     Practitioner,
     Recipient,
+    Relation,
 )
 
 # Written against the tables themselves, and made once: both run inside every reservation.
@@ -37,6 +38,9 @@ _FIRST_EMAIL = (
         _contact.kind == ContactKind.EMAIL,
         _contact.ended_at.is_(None),
         _contact.failed_at.is_(None),
+        _contact.unverified_since.is_(None),
+        # A mailbox that somebody else reads would tell them of a private visit.
+        or_(not_(bindparam("is_private", type_=Boolean())), _contact.whose == Relation.SELF),
     )
     .order_by(_contact.preferred_rank, _contact.id)
     .limit(1)
@@ -58,6 +62,9 @@ _OVERTAKE_CALLS = (
     .values(delivery=Delivery.SUPERSEDED, detail="newer")
     .execution_options(synchronize_session=False)
 )
+
+
+_IS_ASKING = Notification.event == Event.VERIFY
 
 
 class _People(NamedTuple):
@@ -110,6 +117,26 @@ def tell_cancelled(session: Session, appointment: Appointment) -> None:
     _tell(session, appointment, Event.CANCELLED, {appointment.practitioner_id: Event.CANCELLED}, {})
 
 
+def ask_to_verify(session: Session, contact: ContactPoint) -> None:
+    """Ask by mail whether mails to a new address arrive, inside the caller's transaction.
+
+    Rings: deliver_notifications, after the caller's commit.
+    """
+    asked = session.scalar(select(func.count()).where(Notification.contact_point_id == contact.id, _IS_ASKING))
+    key = f"contact_point:{contact.id}:{Event.VERIFY}:{asked}"
+    _write(session, [_row(key, None, Event.VERIFY, asked or 0, {}) | _to_patient(contact.patient_id, contact.id)])
+    after_commit(_ring)
+
+
+def times_asked(
+    session: Session, since: datetime, *, patient_id: int | None = None, contact_id: int | None = None
+) -> int:
+    """How many mails of that kind were written since then for a patient, or for one address."""
+    whose = Notification.patient_id == patient_id if patient_id else Notification.contact_point_id == contact_id
+    counted = select(func.count()).where(whose, _IS_ASKING, Notification.created_at > since)
+    return session.scalar(counted) or 0
+
+
 def dedupe_key(
     appointment_id: int, event: Event, sequence: int, recipient: Recipient, recipient_id: int, channel: Channel
 ) -> str:
@@ -133,7 +160,7 @@ def _tell(
     practitioners: dict[int | None, Event],
     facts: dict[str, Any],
 ) -> None:
-    people = _people(session, appointment.patient_id, list(practitioners))
+    people = _people(session, appointment, list(practitioners))
     if people.is_deceased:
         return
     rows = [_patient_row(appointment, event, facts, people.contact_point_id)]
@@ -150,9 +177,9 @@ def _ring() -> None:
     queues.ring("deliver_notifications")
 
 
-def _people(session: Session, patient_id: int, practitioner_ids: list[int | None]) -> _People:
-    ids = {"patient": patient_id, "first": practitioner_ids[0], "second": practitioner_ids[-1]}
-    found = run(session, _CONCERNED, ids).all()
+def _people(session: Session, appointment: Appointment, practitioner_ids: list[int | None]) -> _People:
+    ids = {"patient": appointment.patient_id, "first": practitioner_ids[0], "second": practitioner_ids[-1]}
+    found = run(session, _CONCERNED, {**ids, "is_private": appointment.is_private}).all()
     deceased_on, contact_point_id = found[0][:2]
     return _People(deceased_on is not None, contact_point_id, frozenset(row[2] for row in found if row[3]))
 
@@ -192,7 +219,7 @@ def _to_patient(patient_id: int, contact_point_id: int | None) -> dict[str, Any]
     }
 
 
-def _row(key: str, appointment_id: int, event: Event, sequence: int, facts: dict[str, Any]) -> dict[str, Any]:
+def _row(key: str, appointment_id: int | None, event: Event, sequence: int, facts: dict[str, Any]) -> dict[str, Any]:
     now = clock.now()
     return {
         "dedupe_key": key,

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from flask import Flask
 
-from clinic_portal.patient import booking, moving, questions, reading, visits
+from clinic_portal.patient import (
+    booking,
+    moving,
+    own_record,
+    people,
+    privacy,
+    profile,
+    questions,
+    reading,
+    visits,
+)
 from clinic_portal.patient.blueprint import blueprint
 
 __all__ = ["install"]
 
 # Views register themselves when their modules are read.
-VIEWS = (questions, booking, moving, visits)
+VIEWS = (questions, booking, moving, visits, profile, people, own_record, privacy)
 
 
 def install(app: Flask) -> None:

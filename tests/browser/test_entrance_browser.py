@@ -80,6 +80,7 @@ def test_a_new_patient_registers_confirms_and_books(
     assert me.heading() == "Your appointments"
     me.check("account-appointments")
     me.open("/book/who")
+    me.press("I have read this")
     me.page.get_by_label("Check-up").check()
     me.press("Continue")
     me.page.get_by_label("No", exact=True).check()

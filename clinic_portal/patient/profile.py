@@ -1,0 +1,352 @@
+"""Your details: who you are to the clinic, how it reaches you, and the same for those you act for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response, current_app, flash, request, url_for
+
+from clinic_portal import links
+from clinic_portal.accounts import actor_for, rights_of, signed_in, signed_in_account
+from clinic_portal.errors import InvalidRequest, NotAllowed, NotFound
+from clinic_portal.models import ContactKind, ContactPoint, Patient, PatientAccess, Relation
+from clinic_portal.patient.blueprint import blueprint
+from clinic_portal.patient.reading import read_public_id
+from clinic_portal.profile import contacts
+from clinic_portal.profile.rights import contact_for, right_for
+from clinic_portal.web import page, see_other
+from clinic_portal.wording import date_plain
+
+NEW = "/profile/<person_id>/contacts/new/<any(email, mobile, landline, post):kind>"
+CONTACT = "/profile/contacts/<contact_id>"
+
+KIND_WORDS = {
+    ContactKind.EMAIL: "E-mail address",
+    ContactKind.MOBILE: "Mobile number",
+    ContactKind.LANDLINE: "Landline number",
+    ContactKind.POST: "Postal address",
+}
+INPUT = {
+    ContactKind.EMAIL: {"type": "email", "autocomplete": "email", "hint": "Like name@example.com"},
+    ContactKind.MOBILE: {"type": "tel", "autocomplete": "tel", "hint": "Like 07700 900123"},
+    ContactKind.LANDLINE: {"type": "tel", "autocomplete": "tel", "hint": "With the area code, like 020 7946 0000"},
+    ContactKind.POST: {"type": "text", "autocomplete": "street-address", "hint": "House, street, town and postcode"},
+}
+PHONES = (ContactKind.MOBILE, ContactKind.LANDLINE)
+# Whose phone, mailbox or door it is; others than these were noted by the clinic.
+WHOSE = (Relation.SELF, Relation.PARENT, Relation.CARER)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to reach somebody, as its page shows it."""
+
+    public_id: str
+    kind: str
+    kind_words: str
+    value: str
+    whose: str | None
+    is_first: bool
+    can_be_first: bool
+    is_unverified: bool
+    has_failed: bool
+    replaces: str | None
+
+
+@blueprint.get("/profile", endpoint="profile")
+@signed_in
+def own_profile() -> Response:
+    """Your details; of the first person when the account has no own one."""
+    rights = rights_of(signed_in_account())
+    if not rights:
+        raise NotAllowed
+    return _show(rights[0], rights)
+
+
+@blueprint.get("/profile/<person_id>")
+@signed_in
+def person(person_id: str) -> Response:
+    """The details of somebody you act for."""
+    account = signed_in_account()
+    return _show(right_for(account, read_public_id(person_id)), rights_of(account))
+
+
+@blueprint.route("/profile/<person_id>/name", methods=["GET", "POST"])
+@signed_in
+def called_name(person_id: str) -> Response:
+    """What should we call you?"""
+    right = right_for(signed_in_account(), read_public_id(person_id))
+    name, problem = right.patient.called_name, None
+    if request.method == "POST":
+        name = request.form.get("called_name", "")
+        try:
+            actor = actor_for(signed_in_account(), right.patient_id)
+            contacts.change_called_name(actor=actor, patient_id=right.patient_id, name=name)
+            return _back(right, "The name is saved.")
+        except InvalidRequest as error:
+            problem = str(error)
+    return page(
+        "patient/called_name.html",
+        status=422 if problem else 200,
+        title="What should we call you?" if _is_own(right) else f"What should we call {right.patient.given_name}?",
+        name=name,
+        errors=_errors("called_name", problem),
+        back_url=_url(right),
+    )
+
+
+@blueprint.route(NEW, methods=["GET", "POST"])
+@signed_in
+def add_contact(person_id: str, kind: str) -> Response:
+    """Add a way to reach somebody."""
+    account = signed_in_account()
+    right, of_kind = right_for(account, read_public_id(person_id)), ContactKind(kind)
+    title = f"Add {_a(KIND_WORDS[of_kind].lower())}"
+    if request.method == "GET":
+        return _form(right, of_kind, title, "", None)
+    try:
+        made = contacts.add_contact(
+            actor=actor_for(account, right.patient_id),
+            patient_id=right.patient_id,
+            kind=of_kind,
+            value=request.form.get("value", ""),
+            whose=_read_whose(right, of_kind),
+        )
+    except InvalidRequest as error:
+        return _form(right, of_kind, title, request.form.get("value", ""), request.form.get("whose"), error)
+    return _back(right, _news(made, "is saved"))
+
+
+@blueprint.route(f"{CONTACT}/change", methods=["GET", "POST"])
+@signed_in
+def change_contact(contact_id: str) -> Response:
+    """Change a way to reach somebody."""
+    account = signed_in_account()
+    contact, right = contact_for(account, read_public_id(contact_id))
+    title = f"Change {_the(contact)}"
+    if request.method == "GET":
+        return _form(_if_live(contact, right), contact.kind, title, contact.value, contact.whose)
+    try:
+        made = contacts.change_contact(
+            actor=actor_for(account, right.patient_id),
+            contact_id=contact.id,
+            value=request.form.get("value", ""),
+            whose=_read_whose(right, contact.kind),
+        )
+    except InvalidRequest as error:
+        value, whose = request.form.get("value", ""), request.form.get("whose")
+        return _form(right, contact.kind, title, value, whose, error)
+    return _back(right, _news(made, "is changed"))
+
+
+@blueprint.post(f"{CONTACT}/prefer")
+@signed_in
+def prefer_contact(contact_id: str) -> Response:
+    """Use this one first."""
+    account = signed_in_account()
+    contact, right = contact_for(account, read_public_id(contact_id))
+    contacts.prefer_contact(actor=actor_for(account, right.patient_id), contact_id=contact.id)
+    return _back(right, f"We use this {KIND_WORDS[contact.kind].lower()} first now.")
+
+
+@blueprint.post(f"{CONTACT}/ask")
+@signed_in
+def ask_again(contact_id: str) -> Response:
+    """Send the mail with the link again."""
+    account = signed_in_account()
+    contact, right = contact_for(account, read_public_id(contact_id))
+    contacts.ask_again(actor=actor_for(account, right.patient_id), contact_id=contact.id)
+    return _back(right, _news(contact, "is saved"))
+
+
+@blueprint.get(f"{CONTACT}/remove")
+@signed_in
+def end_contact(contact_id: str) -> Response:
+    """Are you sure, and what follows from it."""
+    contact, right = contact_for(signed_in_account(), read_public_id(contact_id))
+    _if_live(contact, right)
+    return page(
+        "patient/remove_contact.html",
+        title=f"Are you sure you want to remove {_the(contact)}?",
+        contact=_way(contact, right.patient),
+        consequence=_consequence(contact, right.patient),
+        back_url=_url(right),
+    )
+
+
+@blueprint.post(f"{CONTACT}/remove")
+@signed_in
+def confirm_end(contact_id: str) -> Response:
+    """Stop using it."""
+    account = signed_in_account()
+    contact, right = contact_for(account, read_public_id(contact_id))
+    contacts.end_contact(actor=actor_for(account, right.patient_id), contact_id=contact.id)
+    return _back(right, f"The {KIND_WORDS[contact.kind].lower()} is removed.")
+
+
+@blueprint.route("/verify-email/<token>", methods=["GET", "POST"])
+def verify_email(token: str) -> Response:
+    """What the link in a mail leads to. Opening it changes nothing: mail programs open links by themselves."""
+    public_id = links.read_check(current_app.config["PORTAL"].secret_key, token)
+    if public_id is None:
+        return page("patient/verify_email.html", status=404, state="old")
+    if request.method == "GET":
+        return page("patient/verify_email.html", state="asks")
+    try:
+        contacts.verify_contact(public_id=public_id)
+    except (NotFound, NotAllowed):
+        return page("patient/verify_email.html", status=404, state="old")
+    return page("patient/verify_email.html", state="done")
+
+
+def _show(right: PatientAccess, rights: list[PatientAccess]) -> Response:
+    patient = right.patient
+    live = [contact for contact in patient.contact_points if contact.ended_at is None]
+    people = [
+        {"name": "You" if _is_own(one) else one.patient.full_name, "href": _url(one), "is_shown": one is right}
+        for one in rights
+    ]
+    return page(
+        "patient/profile.html",
+        title="Your details" if _is_own(right) else f"Details of {patient.full_name}",
+        is_own=_is_own(right),
+        has_own=_is_own(rights[0]),
+        person_id=patient.public_id,
+        people=people if len(people) > 1 else [],
+        full_name=patient.full_name,
+        called_name=patient.called_name,
+        born_on=date_plain(patient.birth_on) if patient.birth_on else "Not known",
+        ways=[_way(contact, patient) for contact in live],
+        has_email=any(contact.is_usable and contact.kind == ContactKind.EMAIL for contact in live),
+        has_phone=any(contact.is_usable and contact.kind in PHONES for contact in live),
+        kinds={kind.value: words.lower() for kind, words in KIND_WORDS.items()},
+    )
+
+
+def _way(contact: ContactPoint, patient: Patient) -> Way:
+    live = [one for one in patient.contact_points if one.is_usable]
+    rivals = [one for one in live if one.kind == contact.kind]
+    replaced = next((one for one in patient.contact_points if one.id == contact.replaces_id), None)
+    return Way(
+        public_id=contact.public_id,
+        kind=contact.kind.value,
+        kind_words=KIND_WORDS[contact.kind],
+        value=contact.value,
+        whose=None if contact.whose == Relation.SELF else whose_words(contact.whose),
+        is_first=len(rivals) > 1 and rivals[0] is contact,
+        can_be_first=contact in rivals[1:],
+        is_unverified=contact.unverified_since is not None and contact.failed_at is None,
+        has_failed=contact.failed_at is not None,
+        replaces=replaced.value if replaced and replaced.ended_at is None else None,
+    )
+
+
+def whose_words(whose: Relation) -> str:
+    """Whose phone, mailbox or door a contact point is."""
+    return {Relation.SELF: "Their own", Relation.PARENT: "A parent’s", Relation.CARER: "A carer’s"}.get(
+        whose, "Somebody else’s"
+    )
+
+
+def _form(
+    right: PatientAccess,
+    kind: ContactKind,
+    title: str,
+    value: str,
+    whose: str | None,
+    error: InvalidRequest | None = None,
+) -> Response:
+    is_wrong_whose = error is not None and bool(error.facts.get("whose"))
+    field = "whose" if is_wrong_whose else "value"
+    return page(
+        "patient/contact.html",
+        status=422 if error else 200,
+        title=title,
+        label=KIND_WORDS[kind],
+        kind=kind.value,
+        input=INPUT[kind],
+        value=value,
+        whose=_whose_options(right, kind, whose),
+        errors=_errors(field, str(error) if error else None),
+        back_url=_url(right),
+    )
+
+
+def _whose_options(right: PatientAccess, kind: ContactKind, chosen: str | None) -> list[dict[str, Any]]:
+    own = "Mine" if _is_own(right) else f"{right.patient.called_name}’s own"
+    words = {Relation.SELF: own, Relation.PARENT: "A parent’s", Relation.CARER: "A carer’s"}
+    chosen = chosen or (Relation.SELF if _is_own(right) else None)
+    return [
+        {"value": one.value, "label": words[one], "hint": "", "is_checked": one == chosen}
+        for one in _offered_whose(right, kind)
+    ]
+
+
+def _offered_whose(right: PatientAccess, kind: ContactKind) -> tuple[Relation, ...]:
+    """Who acts for somebody cannot say that a mailbox is that person's own."""
+    return WHOSE[1:] if kind == ContactKind.EMAIL and not _is_own(right) else WHOSE
+
+
+def _read_whose(right: PatientAccess, kind: ContactKind) -> Relation:
+    for one in _offered_whose(right, kind):
+        if one.value == request.form.get("whose"):
+            return one
+    raise InvalidRequest("Choose whose it is", whose=True)
+
+
+def _consequence(contact: ContactPoint, patient: Patient) -> list[str]:
+    """What follows when this one is no longer used."""
+    left = [one for one in patient.contact_points if one.is_usable and one is not contact]
+    emails = [one for one in left if one.kind == ContactKind.EMAIL]
+    if contact.kind == ContactKind.EMAIL and contact.is_usable:
+        if emails:
+            return [f"We will write to {emails[0].value} instead."]
+        told = ["This is the only e-mail address that works. Without it we will phone you about appointments."]
+        return told if any(one.kind in PHONES for one in left) else [*told, _NO_PHONE]
+    if contact.kind in PHONES and not emails and not any(one.kind in PHONES for one in left):
+        return ["We will have no e-mail address and no phone number that works, and cannot tell you about changes."]
+    return []
+
+
+_NO_PHONE = "We have no phone number either: add one first, or we cannot tell you about changes."
+
+
+def _news(contact: ContactPoint, what: str) -> str:
+    if contact.kind == ContactKind.EMAIL and contact.unverified_since is not None:
+        return f"We are sending a mail to {contact.value}. Open the link in it, and we will use this address."
+    return f"The {KIND_WORDS[contact.kind].lower()} {what}."
+
+
+def _if_live(contact: ContactPoint, right: PatientAccess) -> PatientAccess:
+    if contact.ended_at is not None:
+        raise NotFound
+    return right
+
+
+def _is_own(right: PatientAccess) -> bool:
+    return right.relation == Relation.SELF
+
+
+def _url(right: PatientAccess) -> str:
+    if _is_own(right):
+        return url_for("patient.profile")
+    return url_for("patient.person", person_id=right.patient.public_id)
+
+
+def _back(right: PatientAccess, news: str) -> Response:
+    flash(news, "success")
+    return see_other(_url(right))
+
+
+def _errors(field: str, problem: str | None) -> list[Mapping[str, str]]:
+    return [{"field": field, "text": problem}] if problem else []
+
+
+def _a(words: str) -> str:
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
+def _the(contact: ContactPoint) -> str:
+    return f"this {KIND_WORDS[contact.kind].lower()}"
