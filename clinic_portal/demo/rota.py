@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from clinic_portal.models import Audience, Gender, PractitionerKind, ReleasePolicy, RuleKind
+from clinic_portal.models import Audience, Gender, PractitionerKind, ReleasePolicy, RuleKind, WhoMayBook
 
 ZONE = "Europe/London"
 HARBOUR, MILL = "Harbour Street", "Mill Lane"
@@ -29,11 +29,13 @@ VISIT_TYPES: tuple[dict[str, Any], ...] = (
      "how_to_prepare": "Bring a list of the medicines you take."},
     {"name": VACCINE, "start_step_min": 10, "hint": "For flu, travel and childhood vaccinations.",
      "how_to_prepare": "Wear sleeves that roll up easily. Bring your or your child's vaccination record."},
-    {"name": SEXUAL_HEALTH, "start_step_min": 20, "is_sensitive": True, "neutral_name": "Appointment",
+    {"name": SEXUAL_HEALTH, "start_step_min": 20, "is_sensitive": True, "min_age": 13, "neutral_name": "Appointment",
      "hint": "For tests, contraception and advice. Messages about it only say “Appointment”."},
-    {"name": PHYSIO, "start_step_min": 30, "arrive_early_min": 10, "hint": "For painful or stiff muscles and joints.",
+    {"name": PHYSIO, "start_step_min": 30, "arrive_early_min": 10, "min_age": 8,
+     "hint": "For painful or stiff muscles and joints.",
      "how_to_prepare": "Wear clothes you can move in."},
-    {"name": PROCEDURE, "start_step_min": 30, "arrive_early_min": 15,
+    {"name": PROCEDURE, "start_step_min": 30, "arrive_early_min": 15, "min_age": 18,
+     "who_may_book": WhoMayBook.KNOWN_PATIENT,
      "hint": "For having a mole, cyst or ingrown nail removed, if a doctor has told you to book it.",
      "how_to_prepare": "Eat as usual. Tell us before the day if you take medicine that thins the blood."},
 )  # fmt: skip
@@ -53,6 +55,9 @@ VISIT_TYPE_SETTINGS: tuple[tuple[str, str, int], ...] = (
     ("late_cancel_min", PROCEDURE, 48 * 60),
     ("horizon_days", PROCEDURE, 84),
     ("horizon_days", VACCINE, 28),
+    # Whoever books a check-up in the demo can book one more.
+    ("max_open_per_patient", CHECK_UP, 2),
+    ("min_days_since_same", LONG, 28),
 )
 
 MON, TUE, WED, THU, FRI, SAT = range(6)

@@ -35,6 +35,7 @@ from clinic_portal.models.people import (
     Role,
     RoleGrant,
     RoleName,
+    years_between,
 )
 from clinic_portal.models.records import (
     AuditEntry,
@@ -63,6 +64,7 @@ from clinic_portal.models.schedule import (
     RuleKind,
     SessionStatus,
     VisitType,
+    WhoMayBook,
 )
 
 __all__ = [
@@ -73,5 +75,5 @@ __all__ = [
     "Outcome", "Patient", "PatientAccess", "Practitioner", "PractitionerKind", "PractitionerPreference",
     "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "Relation", "ReleasePolicy", "Role",
     "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting", "Status", "Submission", "UTCDateTime", "VisitType",
-    "columns_of", "fold", "id_from_reference", "new_public_id",
+    "WhoMayBook", "columns_of", "fold", "id_from_reference", "new_public_id", "years_between",
 ]  # fmt: skip

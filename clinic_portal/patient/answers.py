@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from clinic_portal import clock
-from clinic_portal.accounts import patients_for
+from clinic_portal.accounts import actor_for, patients_for
 from clinic_portal.database import db
-from clinic_portal.errors import NotAllowed, NotFound
+from clinic_portal.errors import NotAllowed, NotBookableOnline, NotFound
 from clinic_portal.models import (
     Account,
     Audience,
@@ -27,7 +27,7 @@ from clinic_portal.models import (
 )
 from clinic_portal.patient.reading import read_needs, read_public_id
 from clinic_portal.scheduling import masks
-from clinic_portal.scheduling.search import Need, Search
+from clinic_portal.scheduling.search import Need, Search, load_terms
 from clinic_portal.settings import load_settings
 
 ANY_PLACE = "any"
@@ -69,6 +69,7 @@ class Answers:
             location_id=self.location.id if self.location else None,
             needs=self.needs or frozenset(),
             account_id=account.id,
+            by=actor_for(account, self.patient.id).kind,
         )
 
     def url(self, endpoint: str, **more: str) -> str:
@@ -103,8 +104,8 @@ class Answers:
 def read_answers(account: Account, values: MultiDict[str, str]) -> Answers:
     """The answers in an address, and those that need no question because there is only one.
 
-    Raises: NotFound for ids of nothing that this account may choose; InvalidRequest; NotAllowed for accounts that act
-    for nobody.
+    Raises: NotFound for ids of nothing that this account may choose; NotBookableOnline for what it may not book;
+    InvalidRequest; NotAllowed for accounts that act for nobody.
     """
     patients = patients_for(account)
     if not patients:
@@ -114,7 +115,7 @@ def read_answers(account: Account, values: MultiDict[str, str]) -> Answers:
     if public_id := values.get("patient"):
         answers = with_patient(answers, patients, public_id)
     if public_id := values.get("visit_type"):
-        answers = with_visit_type(answers, public_id)
+        answers = with_visit_type(account, answers, public_id)
     if public_id := values.get("place"):
         answers = with_place(answers, public_id)
     return answers
@@ -132,15 +133,17 @@ def with_patient(answers: Answers, patients: list[Patient], public_id: str) -> A
     return replace(answers, patient=found)
 
 
-def with_visit_type(answers: Answers, public_id: str) -> Answers:
+def with_visit_type(account: Account, answers: Answers, public_id: str) -> Answers:
     """The answers with another visit type.
 
-    Raises: NotFound when it is not offered.
+    Raises: NotFound when it is not offered; NotBookableOnline when not to this patient.
     """
     wanted = read_public_id(public_id)
     found = next((one for one in offered_visit_types(db.session()) if one.public_id == wanted), None)
     if found is None:
         raise NotFound
+    if refusal := refusal_of(account, replace(answers, visit_type=found)):
+        raise refusal
     has_several = len(places_for(db.session(), found)) > 1
     # Where there is no choice of places there is no question about them.
     any_place = answers.any_place or not (has_several or answers.location)
@@ -193,6 +196,14 @@ _PLACES = select(Location).where(Location.is_active, _IS_WORKED_AT).order_by(Loc
 def offered_visit_types(session: Session) -> list[VisitType]:
     """The visit types that somebody does."""
     return list(session.scalars(_OFFERED))
+
+
+def refusal_of(account: Account, answers: Answers) -> NotBookableOnline | None:
+    """Why the chosen person may not book the chosen visit type, if so; nothing while nobody is chosen."""
+    if answers.patient is None:
+        return None
+    anywhere = replace(answers, any_place=True, location=None, needs=frozenset())
+    return load_terms(db.session(), anywhere.search(account)).refusal()
 
 
 def places_for(session: Session, visit_type: VisitType) -> list[Location]:

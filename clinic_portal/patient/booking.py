@@ -11,7 +11,7 @@ from sqlalchemy import select
 from clinic_portal import clock
 from clinic_portal.accounts import actor_for, hold_for, signed_in, signed_in_account
 from clinic_portal.database import db
-from clinic_portal.errors import InvalidRequest, PatientBusy, SlotTaken
+from clinic_portal.errors import InvalidRequest, NotBookableOnline, PatientBusy, SlotTaken
 from clinic_portal.models import Account, Appointment, Hold, HoldEnd, Submission
 from clinic_portal.patient.answers import Answers, answers_of, read_answers
 from clinic_portal.patient.blueprint import blueprint
@@ -20,6 +20,7 @@ from clinic_portal.patient.choosing import Choosing, keep_time, show_busy, show_
 from clinic_portal.patient.moving import choosing_to_move
 from clinic_portal.patient.questions import NEED_WORDS
 from clinic_portal.patient.reading import read_public_id
+from clinic_portal.patient.refusals import show_not_online
 from clinic_portal.scheduling.booking import move_appointment, reserve_slot
 from clinic_portal.web import page, see_other
 from clinic_portal.wording import day_and_time
@@ -84,6 +85,8 @@ def confirm(public_id: str) -> Response:
         return show_taken(choosing, kept.starts_at)
     except PatientBusy as error:
         return show_busy(choosing, error)
+    except NotBookableOnline as error:
+        return show_not_online(error, _instead_of(account, kept))
     except InvalidRequest as error:
         return show_times(choosing, problem=str(error))
     return see_other(_done_url(kept, visit))
@@ -104,6 +107,13 @@ def _carry_out(account: Account, kept: Hold, choosing: Choosing) -> Appointment:
         token=kept.public_id,
         hold_id=kept.id,
     )
+
+
+def _instead_of(account: Account, kept: Hold) -> str:
+    """Where to choose something else, or, for a visit that is moved, that visit."""
+    if kept.appointment is not None:
+        return url_for("patient.appointment", public_id=kept.appointment.public_id)
+    return replace(answers_of(account, kept), visit_type=None).url("patient.visit_type")
 
 
 def _made_with(account: Account, kept: Hold) -> Appointment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -68,7 +69,8 @@ def reserve_slot(
     Args: token, the form's own; the same again returns the same visit. hold_id, the time kept for this actor, if any.
     Times: starts_at is an instant on the grid.
     Commits: submission, session cells, appointment, attempt, audit, messages; rings for the messages.
-    Raises: SlotTaken, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest, NotFound, NotAllowed, SubmissionConflict.
+    Raises: SlotTaken, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest, NotFound, NotAllowed, SubmissionConflict,
+    NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast.
     Source: UC3.1-UC3.5, UC5.
     """
     if search.patient_id is None or search.moving_id is not None:
@@ -103,7 +105,9 @@ def _take(
     session: Session, actor: Actor, search: Search, starts_at: datetime, hold_id: int | None
 ) -> tuple[Placement, Terms]:
     """The cells for a visit: those of the actor's hold while it lives, else claimed anew."""
-    terms = load_terms(session, search)
+    terms = load_terms(session, replace(search, by=actor.kind))
+    # Race: asked again under the patient's lock; since the time was held, another account may have booked.
+    terms.check_limits(starts_at)
     hold = None if hold_id is None else take_over(session, actor, hold_id, search, starts_at, terms.now)
     let_go(session, actor, terms.now, terms.grid_min)
     if hold is None:
@@ -230,7 +234,8 @@ def _exchange(
     session: Session, actor: Actor, visit: Appointment, search: Search, starts_at: datetime, hold_id: int | None
 ) -> tuple[Placement, Terms]:
     """Take the new cells, then give the old ones back; with a live hold the new ones are already ours."""
-    terms = load_terms(session, search)
+    terms = load_terms(session, replace(search, by=actor.kind))
+    terms.check_limits(starts_at)
     hold = None if hold_id is None else take_over(session, actor, hold_id, search, starts_at, terms.now)
     let_go(session, actor, terms.now, terms.grid_min)
     if hold is None:

@@ -6,6 +6,7 @@ it has expired they count as free for everybody, and whoever claims them first c
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, select
@@ -34,7 +35,8 @@ def hold_slot(
     """Keep a time for somebody for a few minutes; an account keeps one time at once, so an earlier one is let go.
 
     Commits: the hold, with the cells of its session.
-    Raises: SlotTaken, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest, NotFound, NotAllowed.
+    Raises: SlotTaken, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest, NotFound, NotAllowed, and as the limits:
+    NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast.
     Source: UC3.8.
     """
     if actor.account_id is None or search.patient_id is None:
@@ -42,7 +44,8 @@ def hold_slot(
     lock_patient(db, search.patient_id)
     _lock_account(db, actor.account_id)
     moving = lock_visit_to_move(db, actor, search)
-    terms = load_terms(db, search)
+    terms = load_terms(db, replace(search, by=actor.kind))
+    terms.check_limits(starts_at)
     let_go(db, actor, terms.now, terms.grid_min)
     old = None if moving is None else old_time(moving, terms.grid_min)
     placement = place(db, terms, starts_at, old)

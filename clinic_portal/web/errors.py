@@ -24,6 +24,7 @@ STATUS: dict[type[errors.DomainError], int] = {
     errors.NotFound: 404,
     errors.NotAllowed: 403,
     errors.InvalidRequest: 422,
+    errors.NotForThisPatient: 403,
     errors.Busy: 503,
     # Everything else that the domain refuses: it was possible when the page was made.
     errors.DomainError: 409,
