@@ -75,6 +75,12 @@ class TooSoonAfterLast(NotBookableOnline):
     code = "too_soon_after_last"
 
 
+class SafetyAnswerMissing(DomainError):
+    """First check that this is not an emergency. Book again from the start, or call us."""
+
+    code = "safety_answer_missing"
+
+
 class Overlap(DomainError):
     """This would overlap another appointment."""
 

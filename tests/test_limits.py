@@ -49,6 +49,12 @@ def set_limits(session: Session, visit_type_id: int | None = None, **values: int
         put_setting(session, name, value, visit_type_id)
 
 
+@writing
+def put_text(session: Session, **values: str) -> None:
+    for name, value in values.items():
+        put_setting(session, name, value)
+
+
 @pytest.fixture
 def alice(app: Flask, world: World) -> Visitor:
     for day in (1, 2, 3):

@@ -24,7 +24,8 @@ CHECK_UP, LONG, VACCINE, SEXUAL_HEALTH, PHYSIO, PROCEDURE = (
 )  # fmt: skip
 # Prepared texts are what patients read on the confirmation.
 VISIT_TYPES: tuple[dict[str, Any], ...] = (
-    {"name": CHECK_UP, "start_step_min": 15, "hint": "For a new problem, or one you have had for a while."},
+    {"name": CHECK_UP, "start_step_min": 15, "may_be_acute": True,
+     "hint": "For a new problem, or one you have had for a while."},
     {"name": LONG, "start_step_min": 15, "hint": "For more than one problem, or a yearly review.",
      "how_to_prepare": "Bring a list of the medicines you take."},
     {"name": VACCINE, "start_step_min": 10, "hint": "For flu, travel and childhood vaccinations.",
@@ -47,6 +48,17 @@ CLINIC_SETTINGS: dict[str, Any] = {
     "clinic_phone": "020 7946 0000",
     "opening_hours": "Monday to Friday, 8am to 6pm",
     "emergency_number": "999",
+    "urgent_advice": "If it is urgent but no emergency, call 111, day or night.",
+    "emergency_signs": "\n".join(
+        (
+            "chest pain or pressure that does not go away",
+            "sudden weakness in the face, an arm or a leg, or trouble speaking",
+            "great difficulty breathing, or lips turning blue",
+            "heavy bleeding that does not stop",
+            "a sudden swelling of the lips, mouth or throat",
+            "thoughts of ending your life, or of hurting somebody",
+        )
+    ),
 }
 VISIT_TYPE_SETTINGS: tuple[tuple[str, str, int], ...] = (
     ("minimum_notice_min", PHYSIO, 24 * 60),

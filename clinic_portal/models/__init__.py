@@ -3,6 +3,7 @@
 from clinic_portal.models.appointments import (
     ACTIVE,
     ACTIVE_SQL,
+    MAX_NOTE,
     Appointment,
     Attempt,
     CancelledBy,
@@ -68,8 +69,8 @@ from clinic_portal.models.schedule import (
 )
 
 __all__ = [
-    "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "Account", "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues",
-    "AvailabilityException", "AvailabilityRule", "Base", "CancelReason", "CancelledBy", "Channel",
+    "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "MAX_NOTE", "Account", "Appointment", "Attempt", "Audience", "AuditEntry",
+    "AuditValues", "AvailabilityException", "AvailabilityRule", "Base", "CancelReason", "CancelledBy", "Channel",
     "ClinicSession", "Closure", "ContactKind", "ContactPoint", "Delivery", "Event", "ExceptionKind", "ExceptionStatus",
     "Gender", "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "Lease", "Location", "Mode", "Notification", "Origin",
     "Outcome", "Patient", "PatientAccess", "Practitioner", "PractitionerKind", "PractitionerPreference",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from clinic_portal.models.base import Base, BigId, UTCDateTime, new_public_id, one_of
@@ -102,6 +102,8 @@ class VisitType(Base):
     # Whole years on the day of the visit, both included; None where there is no limit.
     min_age: Mapped[int | None]
     max_age: Mapped[int | None]
+    # Whether patients are first asked to check that it is no emergency.
+    may_be_acute: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     @property
     def message_name(self) -> str:

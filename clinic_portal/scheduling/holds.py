@@ -19,6 +19,7 @@ from clinic_portal.errors import NotAllowed, NotFound
 from clinic_portal.models import Account, Hold, HoldEnd, HoldKind
 from clinic_portal.scheduling import claims
 from clinic_portal.scheduling.assignment import Placement, place
+from clinic_portal.scheduling.notes import allowed_note, clean_note
 from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.scheduling.search import Search, Terms, load_terms
 from clinic_portal.scheduling.visits import lock_visit_to_move, old_time
@@ -30,13 +31,20 @@ HOLD_SETTING = {HoldKind.PATIENT_CHECKOUT: "checkout_hold_min", HoldKind.STAFF_C
 
 @writing
 def hold_slot(
-    db: Session, *, actor: Actor, search: Search, starts_at: datetime, kind: HoldKind = HoldKind.PATIENT_CHECKOUT
+    db: Session,
+    *,
+    actor: Actor,
+    search: Search,
+    starts_at: datetime,
+    kind: HoldKind = HoldKind.PATIENT_CHECKOUT,
+    note: str | None = None,
 ) -> Hold:
     """Keep a time for somebody for a few minutes; an account keeps one time at once, so an earlier one is let go.
 
+    Args: note, what the patient has written already, before an earlier time was lost.
     Commits: the hold, with the cells of its session.
     Raises: SlotTaken, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest, NotFound, NotAllowed, and as the limits:
-    NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast.
+    NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast, SafetyAnswerMissing.
     Source: UC3.8.
     """
     if actor.account_id is None or search.patient_id is None:
@@ -50,6 +58,7 @@ def hold_slot(
     old = None if moving is None else old_time(moving, terms.grid_min)
     placement = place(db, terms, starts_at, old)
     hold = _new_hold(actor.account_id, search, terms, placement, kind)
+    hold.note = allowed_note(clean_note(note), is_sensitive=terms.limits.rules.is_sensitive)
     db.add(hold)
     db.flush()
     return hold
@@ -76,6 +85,7 @@ def _new_hold(account_id: int, search: Search, terms: Terms, placement: Placemen
         blocked_until=placement.blocked_until,
         wishes=search.wishes(),
         choice=placement.choice,
+        safety_answer=terms.safety_kept(),
         created_at=terms.now,
         expires_at=terms.now + timedelta(minutes=terms.settings.number(HOLD_SETTING[kind])),
     )

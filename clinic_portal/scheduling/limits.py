@@ -39,6 +39,9 @@ class Rules:
     min_days_since_same: int
     max_open_per_patient: int
     max_open_in_all: int
+    may_be_acute: bool
+    is_sensitive: bool
+    emergency_signs: str
 
     @property
     def depend_on_day(self) -> bool:
@@ -88,6 +91,11 @@ class Limits:
         if self.person is None or not self.rules.depend_on_day:
             return None
         return self._wrong_age(self.person, day) or self._too_soon(self.person, day)
+
+    @property
+    def asks_safety(self) -> bool:
+        """Whether it must have been checked that this is no emergency."""
+        return self.rules.may_be_acute and self.person is not None and not self.is_move
 
     def _not_for(self, person: Person) -> NotBookableOnline | None:
         who, name = self.rules.who_may_book, self.rules.name
@@ -151,6 +159,9 @@ def rules_of(visit_type: Any, settings: Settings) -> Rules:
         min_days_since_same=settings.number("min_days_since_same", visit_type.id),
         max_open_per_patient=settings.number("max_open_per_patient", visit_type.id),
         max_open_in_all=settings.number("max_open_in_all"),
+        may_be_acute=visit_type.may_be_acute,
+        is_sensitive=visit_type.is_sensitive,
+        emergency_signs=settings.value("emergency_signs", visit_type.id),
     )
 
 

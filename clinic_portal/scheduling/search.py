@@ -15,7 +15,14 @@ from sqlalchemy.orm import Session
 from clinic_portal import clock
 from clinic_portal.audit import ActorKind
 from clinic_portal.database import run
-from clinic_portal.errors import InvalidRequest, NotBookableOnline, NotFound, OutsideHorizon, TooSoon
+from clinic_portal.errors import (
+    InvalidRequest,
+    NotBookableOnline,
+    NotFound,
+    OutsideHorizon,
+    SafetyAnswerMissing,
+    TooSoon,
+)
 from clinic_portal.models import (
     ACTIVE,
     Appointment,
@@ -30,6 +37,7 @@ from clinic_portal.models import (
 )
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.limits import DAYS_A_MONTH, Limits, Rules, read_person, rules_of
+from clinic_portal.scheduling.safety import SafetyAnswer
 from clinic_portal.settings import Settings, load_settings
 
 
@@ -56,6 +64,7 @@ class Search:
     moving_id: int | None = None
     # In which role: the desk is not limited, and a proxy must not learn of private visits.
     by: ActorKind = ActorKind.PATIENT
+    safety: SafetyAnswer | None = None
 
     @property
     def is_by_clinic(self) -> bool:
@@ -159,7 +168,7 @@ class Terms:
     def check_limits(self, starts_at: datetime) -> None:
         """Refuse what no page would offer this patient, whoever may be free.
 
-        Raises: NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast.
+        Raises: NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast; SafetyAnswerMissing.
         """
         on_that_day = [
             self.limits.refusal_on(clock.local_date(starts_at, zone)) for zone in sorted(set(self.zones.values()))
@@ -167,6 +176,14 @@ class Terms:
         refusal = self.refusal() or (on_that_day[0] if all(on_that_day) else None)
         if refusal is not None:
             raise refusal
+        safety, text = self.search.safety, self.limits.rules.emergency_signs
+        if self.limits.asks_safety and not (safety and safety.stands(text, self.now)):
+            raise SafetyAnswerMissing
+
+    def safety_kept(self) -> dict[str, Any] | None:
+        """The answer to the emergency check as it is kept with a hold or a visit; None where none was asked for."""
+        safety = self.search.safety
+        return safety.kept(self.limits.rules.emergency_signs) if safety and self.limits.asks_safety else None
 
 
 def days_between(first: date, last: date) -> Iterator[date]:
@@ -182,6 +199,8 @@ _VISIT_TYPE = select(
     VisitType.who_may_book,
     VisitType.min_age,
     VisitType.max_age,
+    VisitType.may_be_acute,
+    VisitType.is_sensitive,
 ).where(VisitType.id == bindparam("visit_type_id"))
 _LOCATIONS = select(Location.id, Location.zone, Location.is_step_free).where(Location.is_active)
 _DOERS = (

@@ -18,7 +18,10 @@ COLUMNS = {
         f"who_may_book VARCHAR(24) DEFAULT 'anyone' NOT NULL CONSTRAINT ck_visit_types_who_may_book CHECK ({WHO})",
         "min_age INTEGER",
         "max_age INTEGER CONSTRAINT ck_visit_types_ages CHECK (min_age <= max_age)",
+        "may_be_acute BOOLEAN DEFAULT false NOT NULL",
     ),
+    "appointments": ("safety_answer JSON", "note VARCHAR(200)"),
+    "holds": ("safety_answer JSON", "note VARCHAR(200)"),
 }
 
 
