@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flask import Flask
 
-from clinic_portal.patient import booking, moving, questions, reading, visits
+from clinic_portal.patient import booking, emergency, moving, questions, reading, refusals, visits
 from clinic_portal.patient.blueprint import blueprint
 
 __all__ = ["install"]
 
 # Views register themselves when their modules are read.
-VIEWS = (questions, booking, moving, visits)
+VIEWS = (questions, emergency, booking, moving, visits, refusals)
 
 
 def install(app: Flask) -> None:

@@ -108,6 +108,9 @@ def _build(db: Session, *, size: Size, today: date) -> None:
     _insert(db, ClinicSession, sessions)
     _insert(db, Appointment, visits)
     put_setting(db, "horizon_days", size.days)
+    # The load is one of many bookings: no patient of it is held back.
+    for name in ("max_open_per_patient", "max_open_in_all"):
+        put_setting(db, name, 100)
 
 
 def _add_place_and_types(db: Session, size: Size) -> None:
