@@ -53,7 +53,7 @@ def create_app(config: Config | None = None) -> Flask:
 
 
 def _open_doors(app: Flask, config: Config) -> None:
-    app.register_blueprint(health.blueprint)
+    health.install(app, config)
     entrance.install(app)
     patient.install(app)
     doctor.install(app)

@@ -10,15 +10,16 @@ from pathlib import Path
 import click
 import flask_migrate
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 import worker
-from clinic_portal import audit, create_app, demo, jobs
+from clinic_portal import audit, create_app, demo, health, jobs
 from clinic_portal.accounts import emails, invitations, registering, tokens
 from clinic_portal.config import DEMO, Config, ConfigError, load_config
 from clinic_portal.database import db
 from clinic_portal.errors import DomainError
 from clinic_portal.models import RoleName
-from clinic_portal.settings import choose_grid
+from clinic_portal.settings import BY_NAME, change_setting, choose_grid, missing_settings
 from clinic_portal.supervisor import Supervisor, lock, ports, web
 from clinic_portal.web.links import address_of
 
@@ -46,6 +47,7 @@ def run() -> None:
         config = ports.settle_port(config, claim.left_behind)
         claim.tell(config.base_url, config.port)
         prepare_database(config)
+        _refuse_unset(config)
         Supervisor(config, _say).run(when_up=lambda: _greet(config))
 
 
@@ -111,7 +113,28 @@ def invite_patient(patient: str) -> None:
 @main.command("web")
 def serve_web() -> None:
     """Run only the web server."""
-    web.serve(load_config())
+    config = load_config()
+    # A database that is away now may come back; until then pages say so.
+    with contextlib.suppress(DBAPIError):
+        _refuse_unset(config)
+    web.serve(config)
+
+
+@main.command("set")
+@click.argument("name")
+@click.argument("value")
+@click.option("--visit-type", help="Only for the visit type of this name.")
+def set_value(name: str, value: str, visit_type: str | None) -> None:
+    """Set one of the clinic's own settings; `--visit-type NAME` sets it for one visit type only."""
+    definition = BY_NAME.get(name)
+    if definition is None:
+        raise click.ClickException(f"There is no setting {name!r}. Settings: {', '.join(BY_NAME)}.")
+    is_number = isinstance(definition.default, int)
+    if is_number and not value.isdecimal():
+        raise click.ClickException(f"{name} must be a whole number of {definition.unit}.")
+    with create_app().app_context():
+        change_setting(actor=audit.SYSTEM, name=name, value=int(value) if is_number else value, visit_type=visit_type)
+    click.echo(f"{name} is now {value!r}{f' for {visit_type}' if visit_type else ''}.")
 
 
 main.add_command(worker.work)
@@ -154,6 +177,19 @@ def _empty_database(config: Config) -> None:
     with db.engine.begin() as connection:
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
+
+
+def _refuse_unset(config: Config) -> None:
+    """In production patients see nothing before the clinic has said whom to call."""
+    if not config.is_production:
+        return
+    app = create_app(config)
+    with app.app_context():
+        missing = missing_settings(db.session())
+        db.session.remove()
+        db.engine.dispose()
+    if missing:
+        raise click.ClickException(health.unset_words(missing))
 
 
 def _refuse_production(config: Config) -> None:

@@ -51,6 +51,36 @@ class OutsideHorizon(InvalidRequest):
     code = "outside_horizon"
 
 
+class NotBookableOnline(DomainError):
+    """This cannot be booked online. Call us, and we will look at it with you."""
+
+    code = "not_bookable_online"
+
+
+class NotForThisPatient(NotBookableOnline):
+    """This kind of appointment is not for this person. Call us, and we will look at it with you."""
+
+    code = "not_for_this_patient"
+
+
+class TooManyOpenVisits(NotBookableOnline):
+    """There are already as many appointments ahead as can be booked online."""
+
+    code = "too_many_open_visits"
+
+
+class TooSoonAfterLast(NotBookableOnline):
+    """It is too soon after the last appointment of this kind."""
+
+    code = "too_soon_after_last"
+
+
+class SafetyAnswerMissing(DomainError):
+    """First check that this is not an emergency. Book again from the start, or call us."""
+
+    code = "safety_answer_missing"
+
+
 class Overlap(DomainError):
     """This would overlap another appointment."""
 

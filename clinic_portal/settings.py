@@ -9,14 +9,18 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from clinic_portal.audit import Actor, record
 from clinic_portal.database import run, writing
 from clinic_portal.errors import InvalidRequest
-from clinic_portal.models import Setting
+from clinic_portal.models import Setting, VisitType
 
 
 @dataclass(frozen=True)
 class Definition:
-    """One setting: its default says its type; `per_visit_type` that a visit type may have its own value."""
+    """One setting: its default says its type; `per_visit_type` that a visit type may have its own value.
+
+    `is_required`: patients rely on it, so no pages are served in production before the clinic has set it.
+    """
 
     name: str
     default: Any
@@ -24,6 +28,7 @@ class Definition:
     meaning: str
     per_visit_type: bool = False
     is_valid: Callable[[Any], bool] = field(default=lambda _value: True)
+    is_required: bool = False
 
 
 def _whole(low: int, high: int) -> Callable[[Any], bool]:
@@ -34,16 +39,35 @@ def _short(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= 200
 
 
+def _lines(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and len(value) <= 2000
+
+
 DEFINITIONS = (
     Definition("clinic_name", "Clinic", "text", "name in page headers and mails", is_valid=_short),
-    Definition("clinic_phone", "Ask at the desk", "text", "number that every page and mail tells", is_valid=_short),
-    Definition("opening_hours", "Monday to Friday", "text", "when the phone is answered", is_valid=_short),
-    Definition("emergency_number", "112", "text", "what to call in an emergency", is_valid=_short),
+    Definition("clinic_phone", "Ask at the desk", "text", "number that every page and mail tells", is_valid=_short,
+               is_required=True),
+    Definition("opening_hours", "Monday to Friday", "text", "when the phone is answered", is_valid=_short,
+               is_required=True),
+    Definition("emergency_number", "112", "text", "what to call in an emergency", is_valid=_short, is_required=True),
+    Definition("urgent_advice", "If it is urgent but no emergency, call us.", "text",
+               "what to do when it is urgent but no emergency", is_valid=_short, is_required=True),
+    Definition("emergency_signs", "a life may be in danger", "lines",
+               "what the emergency check lists, one sign a line, in the clinic's own words", True, _lines),
     Definition("grid_min", 5, "minutes", "length of a schedule cell; never changed once sessions exist",
                is_valid=lambda value: value in (5, 10, 15)),
     Definition("sessions_ahead_days", 90, "days", "how far ahead sessions are made", is_valid=_whole(1, 400)),
     Definition("horizon_days", 42, "days", "how far ahead patients book", True, _whole(0, 400)),
     Definition("minimum_notice_min", 120, "minutes", "shortest time from booking to visit", True, _whole(0, 100_000)),
+    Definition("new_patient_notice_min", 1440, "minutes", "the same for people whom the clinic does not know yet",
+               True, _whole(0, 100_000)),
+    Definition("existing_within_months", 24, "months", "somebody seen within this time is known to the clinic", True,
+               _whole(0, 240)),
+    Definition("min_days_since_same", 0, "days", "between two visits of one patient of the same type", True,
+               _whole(0, 400)),
+    Definition("max_open_per_patient", 1, "visits", "ahead of one patient of the same type, booked online", True,
+               _whole(1, 100)),
+    Definition("max_open_in_all", 4, "visits", "ahead of one patient in all, booked online", is_valid=_whole(1, 100)),
     Definition("move_cutoff_min", 120, "minutes", "patients move until this long before the visit", True,
                _whole(0, 100_000)),
     Definition("late_cancel_min", 1440, "minutes", "a cancel closer to the visit is marked late", True,
@@ -110,6 +134,42 @@ def put_setting(session: Session, name: str, value: Any, visit_type_id: int | No
         session.add(Setting(name=name, visit_type_id=visit_type_id, value=value))
     else:
         kept.value = value
+
+
+_CLINICS_OWN = select(Setting.name).where(Setting.visit_type_id.is_(None))
+
+
+def missing_settings(session: Session) -> list[str]:
+    """Settings that patients rely on and that the clinic has not set; no default is right for everybody.
+
+    Source: clinic.md 8, emergency wording is set at first run.
+    """
+    own = set(session.scalars(_CLINICS_OWN))
+    return [each.name for each in DEFINITIONS if each.is_required and each.name not in own]
+
+
+@writing
+def change_setting(session: Session, *, actor: Actor, name: str, value: Any, visit_type: str | None = None) -> None:
+    """Set one of the clinic's own values, for all visits or for the visit type of this name.
+
+    Commits: the setting, audit.
+    Raises: InvalidRequest as `put_setting`, for the grid, and when not exactly one visit type has this name.
+    """
+    if name == "grid_min":
+        raise InvalidRequest("grid_min is chosen at the first start (GRID_MIN) and stays.")
+    visit_type_id = None if visit_type is None else _visit_type_named(session, visit_type)
+    before = load_settings(session).value(name, visit_type_id) if name in BY_NAME else None
+    put_setting(session, name, value, visit_type_id)
+    session.flush()
+    row = session.scalars(select(Setting).filter_by(name=name, visit_type_id=visit_type_id)).one()
+    record(session, actor, "set", row, before={name: before}, after={name: value})
+
+
+def _visit_type_named(session: Session, name: str) -> int:
+    ids = session.scalars(select(VisitType.id).where(VisitType.name == name)).all()
+    if len(ids) != 1:
+        raise InvalidRequest(f"There are {len(ids) or 'no'} visit types named {name!r}.")
+    return ids[0]
 
 
 @writing

@@ -47,7 +47,8 @@ def free_starts(session: Session, search: Search, now: datetime) -> dict[datetim
     is_new = search.patient_id is not None and not any(v.status == Status.FULFILLED for v in own)
     visit_type = session.get_one(VisitType, search.visit_type_id)
     zones = {place.id: place.zone for place in session.scalars(select(Location))}
-    earliest = now + timedelta(minutes=settings.number("minimum_notice_min", search.visit_type_id))
+    notice_min = 0 if search.is_by_clinic else settings.number("minimum_notice_min", search.visit_type_id)
+    earliest = now + timedelta(minutes=notice_min)
     days_ahead = timedelta(days=settings.number("horizon_days", search.visit_type_id))
     found: dict[datetime, set[int]] = defaultdict(set)
     for doer in session.scalars(select(PractitionerVisitType).filter_by(visit_type_id=search.visit_type_id)):

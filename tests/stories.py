@@ -122,6 +122,7 @@ class Play:
             location_id=chance.choice((None, None, None, self.world.location_id)),
             account_id=self.actor(who).account_id,
             moving_id=moving.id if moving else None,
+            by=self.actor(who).kind,
         )
 
     def token(self) -> str:

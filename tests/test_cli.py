@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from clinic_portal import create_app, demo
 from clinic_portal.cli import main
 from clinic_portal.config import load_config
 from clinic_portal.database import db
+from clinic_portal.models import AuditEntry
+from clinic_portal.settings import load_settings
 from clinic_portal.supervisor import lock
-from tests.conftest import portal_config, replace_database
+from tests.conftest import opened, portal_config, replace_database
 from tests.visitor import Visitor
-from tests.world import World
+from tests.world import World, build_world
 
 PRODUCTION = {
     "PORTAL_ENV": "production",
@@ -77,6 +79,72 @@ def test_the_demo_is_not_reset_unless_somebody_says_yes(data_dir: Path) -> None:
     before = (data_dir / "clinic.db").read_bytes()
     assert run(data_dir, "reset-demo", answer="n\n", PORTAL_ENV="demo").exit_code == 1
     assert (data_dir / "clinic.db").read_bytes() == before
+
+
+REQUIRED = {"clinic_phone": "020 7946 0000", "opening_hours": "Monday to Friday, 8am to 6pm", "emergency_number": "999",
+            "urgent_advice": "Call 111, day or night."}  # fmt: skip
+
+
+def test_production_neither_starts_nor_serves_before_the_clinic_says_whom_to_call(data_dir: Path) -> None:
+    refused = run(data_dir, "run", **PRODUCTION, PORT="0")
+    assert refused.exit_code == 1
+    assert "The clinic must first set clinic_phone, opening_hours, emergency_number, urgent_advice:" in refused.output
+    assert "The clinic must first set" in run(data_dir, "web", **PRODUCTION).output
+    app = create_app(load_config(portal_config(data_dir, **PRODUCTION)))
+    browser = app.test_client()
+    page, ready = browser.get("/"), browser.get("/readyz")
+    assert (page.status_code, page.mimetype) == (503, "text/plain")
+    assert "clinic_phone" in page.text
+    assert ready.status_code == 503
+    assert "clinic_phone" in ready.json["settings"]  # type: ignore[index]
+    assert browser.get("/healthz").status_code == 200
+    for name, value in REQUIRED.items():
+        assert run(data_dir, "set", name, value, **PRODUCTION).exit_code == 0
+    assert "Call 111, day or night." in browser.get("/").text
+    assert browser.get("/readyz").status_code == 200
+    with app.app_context():
+        db.engine.dispose()
+
+
+def test_elsewhere_the_defaults_will_do(data_dir: Path) -> None:
+    app = create_app(load_config(portal_config(data_dir)))
+    assert app.test_client().get("/").status_code == 200
+    assert app.test_client().get("/readyz").status_code == 200
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["no_such", "1"], "There is no setting 'no_such'"),
+        (["horizon_days", "many"], "must be a whole number of days"),
+        (["horizon_days", "9999"], "9999 is not a valid value"),
+        (["clinic_name", ""], "is not a valid value"),
+        (["grid_min", "10"], "chosen at the first start"),
+        (["clinic_name", "X", "--visit-type", "Check-up"], "no visit types named 'Check-up'"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_refused_in_one_line(data_dir: Path, arguments: list[str], says: str) -> None:
+    result = run(data_dir, "set", *arguments)
+    assert result.exit_code == 1
+    assert says in result.output
+    assert count(data_dir, "settings") == count(data_dir, "audit_entries") == 0
+
+
+def test_a_setting_is_changed_for_all_or_for_one_visit_type_and_remembered(data_dir: Path, now: None) -> None:
+    with opened(portal_config(data_dir)):
+        world = build_world()
+    assert run(data_dir, "set", "horizon_days", "30").exit_code == 0
+    assert run(data_dir, "set", "horizon_days", "10", "--visit-type", "Vaccine").exit_code == 0
+    assert "all visit types" in run(data_dir, "set", "clinic_name", "X", "--visit-type", "Vaccine").output
+    with opened(portal_config(data_dir)):
+        settings = load_settings(db.session())
+        assert (settings.number("horizon_days"), settings.number("horizon_days", world.vaccine_id)) == (30, 10)
+        entries = db.session.scalars(select(AuditEntry).filter_by(action="set").order_by(AuditEntry.id)).all()
+        assert [(entry.values.before, entry.values.after) for entry in entries if entry.values] == [
+            ({"horizon_days": 42}, {"horizon_days": 30}), ({"horizon_days": 30}, {"horizon_days": 10}),
+        ]  # fmt: skip
 
 
 @pytest.mark.slow

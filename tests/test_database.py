@@ -241,7 +241,7 @@ def test_two_who_wait_for_each_other_both_get_through(postgres_app: Flask) -> No
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(tries) == 3
+    assert len(tries) > 2, "nobody had to try again: the two never met"
     assert set(db.session().scalars(select(Lease.holder))) in ({"ab"}, {"ba"})
 
 
@@ -257,7 +257,7 @@ def test_a_serialisation_failure_is_tried_again_and_too_many_of_them_are_busy(po
         return "won"
 
     assert lose(2) == "won"
-    assert len(tries) == 3
+    assert len(tries) > 2, "nobody had to try again: the two never met"
     tries.clear()
     with pytest.raises(Busy):
         lose(100)

@@ -15,12 +15,14 @@ from sqlalchemy.orm import Session
 from werkzeug.routing import Rule
 
 from clinic_portal import clock, create_app, errors
+from clinic_portal.audit import SYSTEM
 from clinic_portal.config import load_config
 from clinic_portal.database import db, writing
 from clinic_portal.models import AuditEntry, Lease, Patient
 from clinic_portal.notifications import delivery
 from clinic_portal.scheduling.holds import hold_slot
 from clinic_portal.scheduling.search import Search
+from clinic_portal.settings import change_setting, missing_settings
 from clinic_portal.web.errors import status_of
 from tests.bookings import book, open_clinic
 from tests.conftest import opened, portal_config, replace_database
@@ -363,6 +365,8 @@ def test_there_are_no_mail_pages_in_production_nor_with_a_mail_server(data_dir: 
     for env in (production, {"SMTP_HOST": "mail.clinic.example"}):
         app = create_app(load_config({**portal_config(data_dir), **env}))
         with app.app_context():
+            for name in missing_settings(db.session()):
+                change_setting(actor=SYSTEM, name=name, value="999")
             assert Visitor(app).open("/mails/").status_code == 404
             db.engine.dispose()
 

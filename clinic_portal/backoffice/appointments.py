@@ -29,6 +29,7 @@ from clinic_portal.models import (
     Status,
     id_from_reference,
 )
+from clinic_portal.scheduling.safety import from_kept
 
 # A request has no day yet: days do not narrow it.
 WITHOUT_TIME = (Status.PROPOSED, Status.PENDING, Status.WAITLIST)
@@ -158,6 +159,7 @@ def about(appointment: Appointment) -> dict[str, Any]:
         "zone": zone,
         "birth": words.birth_of(appointment.patient, places.today()),
         "wishes": words.needs(appointment.wishes, options.names()["locations"]),
+        "safety_at": safety.answered_at if (safety := from_kept(appointment.safety_answer)) else None,
         "reasons": why.reasons(appointment.choice, name),
         "choice_field": why.field_of(appointment.choice, name),
         "names": options.names(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from clinic_portal.models import Audience, Gender, PractitionerKind, ReleasePolicy, RuleKind
+from clinic_portal.models import Audience, Gender, PractitionerKind, ReleasePolicy, RuleKind, WhoMayBook
 
 ZONE = "Europe/London"
 HARBOUR, MILL = "Harbour Street", "Mill Lane"
@@ -24,16 +24,19 @@ CHECK_UP, LONG, VACCINE, SEXUAL_HEALTH, PHYSIO, PROCEDURE = (
 )  # fmt: skip
 # Prepared texts are what patients read on the confirmation.
 VISIT_TYPES: tuple[dict[str, Any], ...] = (
-    {"name": CHECK_UP, "start_step_min": 15, "hint": "For a new problem, or one you have had for a while."},
+    {"name": CHECK_UP, "start_step_min": 15, "may_be_acute": True,
+     "hint": "For a new problem, or one you have had for a while."},
     {"name": LONG, "start_step_min": 15, "hint": "For more than one problem, or a yearly review.",
      "how_to_prepare": "Bring a list of the medicines you take."},
     {"name": VACCINE, "start_step_min": 10, "hint": "For flu, travel and childhood vaccinations.",
      "how_to_prepare": "Wear sleeves that roll up easily. Bring your or your child's vaccination record."},
-    {"name": SEXUAL_HEALTH, "start_step_min": 20, "is_sensitive": True, "neutral_name": "Appointment",
+    {"name": SEXUAL_HEALTH, "start_step_min": 20, "is_sensitive": True, "min_age": 13, "neutral_name": "Appointment",
      "hint": "For tests, contraception and advice. Messages about it only say “Appointment”."},
-    {"name": PHYSIO, "start_step_min": 30, "arrive_early_min": 10, "hint": "For painful or stiff muscles and joints.",
+    {"name": PHYSIO, "start_step_min": 30, "arrive_early_min": 10, "min_age": 8,
+     "hint": "For painful or stiff muscles and joints.",
      "how_to_prepare": "Wear clothes you can move in."},
-    {"name": PROCEDURE, "start_step_min": 30, "arrive_early_min": 15,
+    {"name": PROCEDURE, "start_step_min": 30, "arrive_early_min": 15, "min_age": 18,
+     "who_may_book": WhoMayBook.KNOWN_PATIENT,
      "hint": "For having a mole, cyst or ingrown nail removed, if a doctor has told you to book it.",
      "how_to_prepare": "Eat as usual. Tell us before the day if you take medicine that thins the blood."},
 )  # fmt: skip
@@ -45,6 +48,17 @@ CLINIC_SETTINGS: dict[str, Any] = {
     "clinic_phone": "020 7946 0000",
     "opening_hours": "Monday to Friday, 8am to 6pm",
     "emergency_number": "999",
+    "urgent_advice": "If it is urgent but no emergency, call 111, day or night.",
+    "emergency_signs": "\n".join(
+        (
+            "chest pain or pressure that does not go away",
+            "sudden weakness in the face, an arm or a leg, or trouble speaking",
+            "great difficulty breathing, or lips turning blue",
+            "heavy bleeding that does not stop",
+            "a sudden swelling of the lips, mouth or throat",
+            "thoughts of ending your life, or of hurting somebody",
+        )
+    ),
 }
 VISIT_TYPE_SETTINGS: tuple[tuple[str, str, int], ...] = (
     ("minimum_notice_min", PHYSIO, 24 * 60),
@@ -53,6 +67,9 @@ VISIT_TYPE_SETTINGS: tuple[tuple[str, str, int], ...] = (
     ("late_cancel_min", PROCEDURE, 48 * 60),
     ("horizon_days", PROCEDURE, 84),
     ("horizon_days", VACCINE, 28),
+    # Whoever books a check-up in the demo can book one more.
+    ("max_open_per_patient", CHECK_UP, 2),
+    ("min_days_since_same", LONG, 28),
 )
 
 MON, TUE, WED, THU, FRI, SAT = range(6)

@@ -39,6 +39,7 @@ class Row:
     visit_name: str = ""
     status: str = ""
     needs: list[str] = field(default_factory=list)
+    note: str = ""
     is_over: bool = False
 
 
@@ -146,6 +147,7 @@ def _busy(visit: Appointment, on: date) -> Busy:
         visit_name=visit.visit_type.name,
         status=visit.status.value,
         needs=[NEED_WORDS[Need(need)] for need in visit.wishes.get("needs", []) if need in NEED_WORDS],
+        note=visit.note or "",
         is_over=visit.status in (Status.FULFILLED, Status.NOSHOW),
     )
     return Busy(row, (visit.blocked_from, visit.blocked_until) if visit.lane == 0 else None, visit.location)

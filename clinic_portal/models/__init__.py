@@ -3,6 +3,7 @@
 from clinic_portal.models.appointments import (
     ACTIVE,
     ACTIVE_SQL,
+    MAX_NOTE,
     Appointment,
     Attempt,
     CancelledBy,
@@ -36,6 +37,7 @@ from clinic_portal.models.people import (
     Role,
     RoleGrant,
     RoleName,
+    years_between,
 )
 from clinic_portal.models.records import (
     AccessEntry,
@@ -66,16 +68,17 @@ from clinic_portal.models.schedule import (
     RuleKind,
     SessionStatus,
     VisitType,
+    WhoMayBook,
 )
 
 __all__ = [
-    "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "AccessEntry", "AccessPlace", "Account", "AccountInvitation", "Appointment",
-    "Attempt", "Audience", "AuditEntry", "AuditValues", "AvailabilityException", "AvailabilityRule", "Base",
-    "CancelReason", "CancelledBy", "Channel", "ClinicSession", "Closure", "ContactKind", "ContactPoint", "Delivery",
-    "Event", "ExceptionKind", "ExceptionStatus", "Gender", "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "Lease",
-    "Location", "Mode", "Notification", "Origin", "Outcome", "Patient", "PatientAccess", "Practitioner",
-    "PractitionerKind", "PractitionerPreference", "PractitionerVisitType", "PreferenceKind", "PriorityClass",
-    "Recipient", "Relation", "ReleasePolicy", "Role", "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting",
-    "Status", "Submission", "Throttle", "UTCDateTime", "VisitType", "columns_of", "fold", "id_from_reference",
-    "new_public_id",
+    "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "MAX_NOTE", "AccessEntry", "AccessPlace", "Account", "AccountInvitation",
+    "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues", "AvailabilityException", "AvailabilityRule",
+    "Base", "CancelReason", "CancelledBy", "Channel", "ClinicSession", "Closure", "ContactKind", "ContactPoint",
+    "Delivery", "Event", "ExceptionKind", "ExceptionStatus", "Gender", "Hold", "HoldEnd", "HoldKind",
+    "IdentityStatus", "Lease", "Location", "Mode", "Notification", "Origin", "Outcome", "Patient", "PatientAccess",
+    "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerVisitType", "PreferenceKind",
+    "PriorityClass", "Recipient", "Relation", "ReleasePolicy", "Role", "RoleGrant", "RoleName", "RuleKind",
+    "SessionStatus", "Setting", "Status", "Submission", "Throttle", "UTCDateTime", "VisitType", "WhoMayBook",
+    "columns_of", "fold", "id_from_reference", "new_public_id", "years_between",
 ]  # fmt: skip

@@ -100,6 +100,9 @@ class HoldEnd(enum.StrEnum):
     RELEASED = "released"
 
 
+# Source: clinic.md 8, as little as is needed.
+MAX_NOTE = 200
+
 # No 0 O 1 I L 5 S: read out on the phone, written down by hand.
 REFERENCE_ALPHABET = "2346789ABCDEFGHJKMNPQRTUVWXYZ"
 _REFERENCES = len(REFERENCE_ALPHABET) ** 6
@@ -158,6 +161,10 @@ class Appointment(Base):
     wishes: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     choice: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     is_private: Mapped[bool] = mapped_column(default=False)
+    # What the patient wrote about it; for the desk and whoever sees the patient, and never in messages or logs.
+    note: Mapped[str | None] = mapped_column(String(MAX_NOTE))
+    # What was answered to which text of the emergency check, and when.
+    safety_answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
     booked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     arrived_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -226,6 +233,9 @@ class Hold(Base):
     blocked_until: Mapped[datetime] = mapped_column(UTCDateTime)
     wishes: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     choice: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    safety_answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    # Written before another time had to be chosen; forgotten when the hold ends.
+    note: Mapped[str | None] = mapped_column(String(MAX_NOTE))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -126,6 +126,12 @@ class RoleGrant(Base):
     role: Mapped[Role] = relationship()
 
 
+def years_between(birth_on: date, day: date) -> int:
+    """Whole years of age on a day; somebody born on 29 February turns older on 1 March in other years."""
+    had_birthday = (day.month, day.day) >= (birth_on.month, birth_on.day)
+    return day.year - birth_on.year - (not had_birthday)
+
+
 class Patient(Base):
     """A person who is seen at the clinic, with or without an account."""
 
@@ -160,10 +166,7 @@ class Patient(Base):
 
     def age_on(self, day: date) -> int | None:
         """Whole years on that day, or None when the birth date is not known."""
-        if self.birth_on is None:
-            return None
-        had_birthday = (day.month, day.day) >= (self.birth_on.month, self.birth_on.day)
-        return day.year - self.birth_on.year - (not had_birthday)
+        return None if self.birth_on is None else years_between(self.birth_on, day)
 
 
 class PatientAccess(Base):

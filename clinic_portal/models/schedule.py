@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from clinic_portal.models.base import Base, BigId, UTCDateTime, new_public_id, one_of
@@ -30,6 +30,17 @@ class ReleasePolicy(enum.StrEnum):
     DAYS_BEFORE = "days_before"
     HOURS_BEFORE = "hours_before"
     NEVER = "never"
+
+
+class WhoMayBook(enum.StrEnum):
+    """Who may book a kind of visit online; `known_patient` is somebody the clinic has seen or whose identity it knows.
+
+    The desk may book anything for anybody.
+    """
+
+    ANYONE = "anyone"
+    KNOWN_PATIENT = "known_patient"
+    STAFF = "staff"
 
 
 class RuleKind(enum.StrEnum):
@@ -72,6 +83,7 @@ class VisitType(Base):
     """A kind of visit (FHIR HealthcareService): how long it takes and what patients read about it."""
 
     __tablename__ = "visit_types"
+    __table_args__ = (CheckConstraint("min_age <= max_age", name="ages"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     public_id: Mapped[str] = mapped_column(String(24), unique=True, default=new_public_id)
     name: Mapped[str] = mapped_column(String(80))
@@ -84,6 +96,14 @@ class VisitType(Base):
     arrive_early_min: Mapped[int] = mapped_column(default=5)
     sort_order: Mapped[int] = mapped_column(default=0)
     is_active: Mapped[bool] = mapped_column(default=True)
+    who_may_book: Mapped[WhoMayBook] = mapped_column(
+        one_of(WhoMayBook, "who_may_book"), default=WhoMayBook.ANYONE, server_default=WhoMayBook.ANYONE.value
+    )
+    # Whole years on the day of the visit, both included; None where there is no limit.
+    min_age: Mapped[int | None]
+    max_age: Mapped[int | None]
+    # Whether patients are first asked to check that it is no emergency.
+    may_be_acute: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     @property
     def message_name(self) -> str:

@@ -6,6 +6,7 @@ from flask import Flask
 
 from clinic_portal.patient import (
     booking,
+    emergency,
     moving,
     own_record,
     people,
@@ -13,6 +14,7 @@ from clinic_portal.patient import (
     profile,
     questions,
     reading,
+    refusals,
     visits,
 )
 from clinic_portal.patient.blueprint import blueprint
@@ -20,7 +22,7 @@ from clinic_portal.patient.blueprint import blueprint
 __all__ = ["install"]
 
 # Views register themselves when their modules are read.
-VIEWS = (questions, booking, moving, visits, profile, people, own_record, privacy)
+VIEWS = (questions, emergency, booking, moving, visits, refusals, profile, people, own_record, privacy)
 
 
 def install(app: Flask) -> None:

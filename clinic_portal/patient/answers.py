@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from clinic_portal import clock
-from clinic_portal.accounts import patients_for
+from clinic_portal.accounts import actor_for, patients_for
 from clinic_portal.database import db
-from clinic_portal.errors import NotAllowed, NotFound
+from clinic_portal.errors import NotAllowed, NotBookableOnline, NotFound
 from clinic_portal.models import (
     Account,
     Audience,
@@ -25,9 +25,10 @@ from clinic_portal.models import (
     SessionStatus,
     VisitType,
 )
-from clinic_portal.patient.reading import read_needs, read_public_id
+from clinic_portal.patient.reading import read_needs, read_public_id, read_safety, write_safety
 from clinic_portal.scheduling import masks
-from clinic_portal.scheduling.search import Need, Search
+from clinic_portal.scheduling.safety import SafetyAnswer, from_kept
+from clinic_portal.scheduling.search import Need, Search, load_terms
 from clinic_portal.settings import load_settings
 
 ANY_PLACE = "any"
@@ -39,6 +40,7 @@ class Answers:
 
     patient: Patient | None = None
     visit_type: VisitType | None = None
+    safety: SafetyAnswer | None = None
     any_place: bool = False
     location: Location | None = None
     needs: frozenset[Need] | None = None
@@ -53,6 +55,8 @@ class Answers:
             found["patient"] = self.patient.public_id
         if self.visit_type:
             found["visit_type"] = self.visit_type.public_id
+        if self.safety and self.visit_type and self.patient:
+            found["safety"] = write_safety(self.safety, self.patient, self.visit_type)
         if self.any_place or self.location:
             found["place"] = self.location.public_id if self.location else ANY_PLACE
         if self.needs is not None:
@@ -69,6 +73,8 @@ class Answers:
             location_id=self.location.id if self.location else None,
             needs=self.needs or frozenset(),
             account_id=account.id,
+            by=actor_for(account, self.patient.id).kind,
+            safety=self.safety,
         )
 
     def url(self, endpoint: str, **more: str) -> str:
@@ -85,15 +91,20 @@ class Answers:
             return "patient.who"
         if self.visit_type is None:
             return "patient.visit_type"
+        if self.visit_type.may_be_acute and self.safety is None:
+            return "patient.emergency"
         if not (self.any_place or self.location):
             return "patient.place"
         return "patient.help_needed" if self.needs is None else None
 
     def back_url(self, question: str) -> str:
         """The page before a question; questions with only one possible answer were never asked."""
-        asked = ["patient.who", "patient.visit_type", "patient.place", "patient.help_needed", "patient.times"]
+        asked = ["patient.who", "patient.visit_type", "patient.emergency", "patient.place", "patient.help_needed",
+                 "patient.times"]  # fmt: skip
         if not self.has_several_people:
             asked.remove("patient.who")
+        if not (self.visit_type and self.visit_type.may_be_acute):
+            asked.remove("patient.emergency")
         if not self.has_several_places:
             asked.remove("patient.place")
         index = asked.index(question) if question in asked else 0
@@ -103,8 +114,8 @@ class Answers:
 def read_answers(account: Account, values: MultiDict[str, str]) -> Answers:
     """The answers in an address, and those that need no question because there is only one.
 
-    Raises: NotFound for ids of nothing that this account may choose; InvalidRequest; NotAllowed for accounts that act
-    for nobody.
+    Raises: NotFound for ids of nothing that this account may choose; NotBookableOnline for what it may not book;
+    InvalidRequest; NotAllowed for accounts that act for nobody.
     """
     patients = patients_for(account)
     if not patients:
@@ -114,10 +125,10 @@ def read_answers(account: Account, values: MultiDict[str, str]) -> Answers:
     if public_id := values.get("patient"):
         answers = with_patient(answers, patients, public_id)
     if public_id := values.get("visit_type"):
-        answers = with_visit_type(answers, public_id)
+        answers = with_visit_type(account, answers, public_id)
     if public_id := values.get("place"):
         answers = with_place(answers, public_id)
-    return answers
+    return with_safety(answers, values.get("safety"))
 
 
 def with_patient(answers: Answers, patients: list[Patient], public_id: str) -> Answers:
@@ -129,22 +140,24 @@ def with_patient(answers: Answers, patients: list[Patient], public_id: str) -> A
     found = next((one for one in patients if one.public_id == wanted), None)
     if found is None:
         raise NotFound
-    return replace(answers, patient=found)
+    return replace(answers, patient=found, safety=None)
 
 
-def with_visit_type(answers: Answers, public_id: str) -> Answers:
+def with_visit_type(account: Account, answers: Answers, public_id: str) -> Answers:
     """The answers with another visit type.
 
-    Raises: NotFound when it is not offered.
+    Raises: NotFound when it is not offered; NotBookableOnline when not to this patient.
     """
     wanted = read_public_id(public_id)
     found = next((one for one in offered_visit_types(db.session()) if one.public_id == wanted), None)
     if found is None:
         raise NotFound
+    if refusal := refusal_of(account, replace(answers, visit_type=found)):
+        raise refusal
     has_several = len(places_for(db.session(), found)) > 1
     # Where there is no choice of places there is no question about them.
     any_place = answers.any_place or not (has_several or answers.location)
-    return replace(answers, visit_type=found, any_place=any_place, has_several_places=has_several)
+    return replace(answers, visit_type=found, safety=None, any_place=any_place, has_several_places=has_several)
 
 
 def with_place(answers: Answers, public_id: str) -> Answers:
@@ -160,12 +173,27 @@ def with_place(answers: Answers, public_id: str) -> Answers:
     return replace(answers, any_place=False, location=location)
 
 
+def with_safety(answers: Answers, code: str | None) -> Answers:
+    """The answers with that to the emergency check, if it still stands: else the question is asked again."""
+    if not code or answers.patient is None or answers.visit_type is None:
+        return answers
+    safety = read_safety(code, answers.patient, answers.visit_type)
+    stands = safety is not None and safety.stands(safety_text(db.session(), answers.visit_type), clock.now())
+    return replace(answers, safety=safety if stands else None)
+
+
+def safety_text(session: Session, visit_type: VisitType) -> str:
+    """What the clinic lists as signs of an emergency before such a visit."""
+    return str(load_settings(session).value("emergency_signs", visit_type.id))
+
+
 def answers_of(account: Account, hold: Hold) -> Answers:
     """The answers that led to a kept time."""
     location_id = hold.wishes["location_id"]
     return Answers(
         patient=hold.patient,
         visit_type=hold.visit_type,
+        safety=from_kept(hold.safety_answer),
         any_place=location_id is None,
         location=db.session().get(Location, location_id) if location_id else None,
         needs=frozenset(Need(value) for value in hold.wishes["needs"]),
@@ -193,6 +221,14 @@ _PLACES = select(Location).where(Location.is_active, _IS_WORKED_AT).order_by(Loc
 def offered_visit_types(session: Session) -> list[VisitType]:
     """The visit types that somebody does."""
     return list(session.scalars(_OFFERED))
+
+
+def refusal_of(account: Account, answers: Answers) -> NotBookableOnline | None:
+    """Why the chosen person may not book the chosen visit type, if so; nothing while nobody is chosen."""
+    if answers.patient is None:
+        return None
+    anywhere = replace(answers, any_place=True, location=None, needs=frozenset())
+    return load_terms(db.session(), anywhere.search(account)).refusal()
 
 
 def places_for(session: Session, visit_type: VisitType) -> list[Location]:

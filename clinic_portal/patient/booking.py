@@ -11,8 +11,8 @@ from sqlalchemy import select
 from clinic_portal import clock
 from clinic_portal.accounts import actor_for, hold_for, signed_in, signed_in_account
 from clinic_portal.database import db
-from clinic_portal.errors import InvalidRequest, PatientBusy, SlotTaken
-from clinic_portal.models import Account, Appointment, Hold, HoldEnd, Submission
+from clinic_portal.errors import InvalidRequest, NotBookableOnline, PatientBusy, SafetyAnswerMissing, SlotTaken
+from clinic_portal.models import MAX_NOTE, Account, Appointment, Hold, HoldEnd, Submission
 from clinic_portal.patient.answers import Answers, answers_of, read_answers
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.cards import card_of
@@ -20,7 +20,9 @@ from clinic_portal.patient.choosing import Choosing, keep_time, show_busy, show_
 from clinic_portal.patient.moving import choosing_to_move
 from clinic_portal.patient.questions import NEED_WORDS
 from clinic_portal.patient.reading import read_public_id
+from clinic_portal.patient.refusals import show_not_online
 from clinic_portal.scheduling.booking import move_appointment, reserve_slot
+from clinic_portal.scheduling.notes import NoteRefused
 from clinic_portal.web import page, see_other
 from clinic_portal.wording import day_and_time
 
@@ -55,11 +57,20 @@ def check(public_id: str) -> Response:
     kept = hold_for(account, read_public_id(public_id))
     if kept.closed_because == HoldEnd.BOOKED:
         return see_other(_done_url(kept, _made_with(account, kept)))
+    return _check_page(account, kept, kept.note or "")
+
+
+def _check_page(account: Account, kept: Hold, note: str, problem: str | None = None) -> Response:
     seconds = max(0, int((kept.expires_at - clock.now()).total_seconds())) if kept.closed_at is None else 0
     moved = kept.appointment
     back_url = _choosing(account, kept).url(day=clock.local_date(kept.starts_at, kept.location.zone))
     return page(
         "patient/check.html",
+        status=422 if problem else 200,
+        errors=[{"field": "note", "text": problem}] if problem else [],
+        asks_note=moved is None and not kept.visit_type.is_sensitive,
+        note=note,
+        max_note=MAX_NOTE,
         title="Check the new time" if moved else "Check your answers before you book",
         button="Move appointment" if moved else "Book appointment",
         rows=_rows(account, kept, back_url),
@@ -77,13 +88,21 @@ def confirm(public_id: str) -> Response:
     """Book the time that was kept, or move the visit there. The same form again leads to the same visit."""
     account = signed_in_account()
     kept = hold_for(account, read_public_id(public_id))
-    choosing = _choosing(account, kept)
+    note = request.form.get("note", "")
+    choosing = replace(_choosing(account, kept), note=note)
     try:
         visit = _carry_out(account, kept, choosing)
+    except NoteRefused as error:
+        return _check_page(account, kept, note, str(error))
     except SlotTaken:
         return show_taken(choosing, kept.starts_at)
     except PatientBusy as error:
         return show_busy(choosing, error)
+    except SafetyAnswerMissing:
+        # It was answered too long ago, or the list has changed since.
+        return see_other(replace(answers_of(account, kept), safety=None).next_url())
+    except NotBookableOnline as error:
+        return show_not_online(error, _instead_of(account, kept))
     except InvalidRequest as error:
         return show_times(choosing, problem=str(error))
     return see_other(_done_url(kept, visit))
@@ -94,7 +113,12 @@ def _carry_out(account: Account, kept: Hold, choosing: Choosing) -> Appointment:
     # The form is about this hold and nothing else, so the hold's own random id is its token.
     if kept.appointment_id is None:
         return reserve_slot(
-            actor=actor, search=choosing.search, starts_at=starts_at, token=kept.public_id, hold_id=kept.id
+            actor=actor,
+            search=choosing.search,
+            starts_at=starts_at,
+            token=kept.public_id,
+            hold_id=kept.id,
+            note=choosing.note,
         )
     return move_appointment(
         actor=actor,
@@ -104,6 +128,13 @@ def _carry_out(account: Account, kept: Hold, choosing: Choosing) -> Appointment:
         token=kept.public_id,
         hold_id=kept.id,
     )
+
+
+def _instead_of(account: Account, kept: Hold) -> str:
+    """Where to choose something else, or, for a visit that is moved, that visit."""
+    if kept.appointment is not None:
+        return url_for("patient.appointment", public_id=kept.appointment.public_id)
+    return replace(answers_of(account, kept), visit_type=None).url("patient.visit_type")
 
 
 def _made_with(account: Account, kept: Hold) -> Appointment:
@@ -158,6 +189,8 @@ def _rows(account: Account, kept: Hold, back: str) -> list[dict[str, Any]]:
         _row("Where", place, answers.url("patient.place") if answers.has_several_places else None),
         _row("Your needs", needs, answers.url("patient.help_needed")),
     ]
+    if kept.safety_answer:
+        rows.insert(2, _row("Emergency check", ["None of these apply"], answers.url("patient.emergency")))
     if answers.has_several_people:
         rows.insert(0, _row("For", [kept.patient.full_name], answers.url("patient.who")))
     return [row if not is_move or row["key"] == "When" else {**row, "change_url": None} for row in rows]

@@ -38,6 +38,8 @@ class Choosing:
     keeps: Appointment | None = None
     shown: date | None = None
     open_on: date | None = None
+    # What was written on the check page before its time was lost; it travels in forms, never in an address.
+    note: str = ""
 
     def url(self, **more: date) -> str:
         """The address of this page, with other days open if asked for."""
@@ -72,10 +74,11 @@ def keep_time(choosing: Choosing) -> Response:
     starts_at = read_instant(code)
     if choosing.keeps and choosing.keeps.starts_at == starts_at:
         return show_times(choosing, problem="This is the time you have. Choose another one, or go back to keep it.")
+    choosing = replace(choosing, note=request.form.get("note", ""))
     try:
         assert choosing.search.patient_id is not None
         actor = actor_for(choosing.account, choosing.search.patient_id)
-        hold = hold_slot(actor=actor, search=choosing.search, starts_at=starts_at)
+        hold = hold_slot(actor=actor, search=choosing.search, starts_at=starts_at, note=choosing.note)
     except SlotTaken:
         return show_taken(choosing, starts_at)
     except PatientBusy as error:
@@ -147,6 +150,7 @@ def _described(choosing: Choosing, terms: Terms, choice: days.Choice) -> dict[st
         "title": choosing.title,
         "visit_name": choosing.visit_name,
         "place_name": choosing.place_name,
+        "note": choosing.note,
         "back_url": choosing.back_url,
         "keeps": card_of(choosing.keeps) if choosing.keeps else None,
         "post_url": choosing.url(**_days_of(choice)),

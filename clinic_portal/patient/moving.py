@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response, url_for
 
-from clinic_portal.accounts import appointment_for, signed_in, signed_in_account
+from clinic_portal.accounts import actor_for, appointment_for, signed_in, signed_in_account
 from clinic_portal.database import db
 from clinic_portal.errors import BadTransition, TooLateToMove
 from clinic_portal.models import Account, Appointment, Location
@@ -54,6 +54,7 @@ def choosing_to_move(account: Account, visit: Appointment) -> Choosing:
             needs=frozenset(Need(need) for need in visit.wishes.get("needs", [])),
             account_id=account.id,
             moving_id=visit.id,
+            by=actor_for(account, visit.patient_id).kind,
         ),
         title="Choose a new time",
         visit_name=visit.visit_type.name,

@@ -14,7 +14,9 @@ from clinic_portal.web import page, see_other
 from clinic_portal.web.pages import own_address
 
 # The ways into a booking. Changing and cancelling what is booked needs no new consent.
-BOOKING = frozenset({"patient.who", "patient.visit_type", "patient.place", "patient.help_needed", "patient.times"})
+BOOKING = frozenset({
+    "patient.who", "patient.visit_type", "patient.emergency", "patient.place", "patient.help_needed", "patient.times",
+})  # fmt: skip
 
 
 @blueprint.before_request

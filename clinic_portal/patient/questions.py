@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,14 +10,15 @@ from flask import Response, request
 
 from clinic_portal.accounts import rights_of, signed_in, signed_in_account
 from clinic_portal.database import db
-from clinic_portal.errors import InvalidRequest
-from clinic_portal.models import Location, PatientAccess, Relation
+from clinic_portal.errors import InvalidRequest, NotBookableOnline, TooManyOpenVisits, TooSoonAfterLast
+from clinic_portal.models import Location, PatientAccess, Relation, VisitType
 from clinic_portal.patient.answers import (
     ANY_PLACE,
     Answers,
     offered_visit_types,
     places_for,
     read_answers,
+    refusal_of,
     with_patient,
     with_place,
     with_visit_type,
@@ -62,12 +64,24 @@ def visit_type() -> Response:
     if answers.patient is None:
         return see_other(answers.next_url())
     if chosen := _chosen("visit_type"):
-        return see_other(with_visit_type(answers, chosen).next_url())
+        return see_other(with_visit_type(signed_in_account(), answers, chosen).next_url())
+    refusals = {one: _refusal(answers, one) for one in offered_visit_types(db.session())}
     options = [
         _option(one.public_id, one.name, one.hint, one == answers.visit_type)
-        for one in offered_visit_types(db.session())
+        for one, refusal in refusals.items()
+        if refusal is None
     ]
-    return _question("visit_type", "Choose what you need", "visit_type", options, answers)
+    return _question("visit_type", "Choose what you need", "visit_type", options, answers, why_not=_told(refusals))
+
+
+def _refusal(answers: Answers, visit_type: VisitType) -> NotBookableOnline | None:
+    return refusal_of(signed_in_account(), replace(answers, visit_type=visit_type))
+
+
+def _told(refusals: Mapping[VisitType, NotBookableOnline | None]) -> list[str]:
+    """Why something is missing that the patient has had or has booked; what is not for this person is left unsaid."""
+    temporary = (TooManyOpenVisits, TooSoonAfterLast)
+    return list(dict.fromkeys(str(refusal) for refusal in refusals.values() if isinstance(refusal, temporary)))
 
 
 @blueprint.route("/book/place", methods=["GET", "POST"])
@@ -116,7 +130,9 @@ def _chosen(field: str) -> str | None:
     return request.form.get(field) if request.method == "POST" else None
 
 
-def _question(name: str, problem: str, field: str, options: list[dict[str, Any]], answers: Answers) -> Response:
+def _question(
+    name: str, problem: str, field: str, options: list[dict[str, Any]], answers: Answers, **more: Any
+) -> Response:
     """The page of one question; with its error summary when the form came without an answer."""
     is_wrong = request.method == "POST"
     return page(
@@ -125,6 +141,7 @@ def _question(name: str, problem: str, field: str, options: list[dict[str, Any]]
         options=options,
         errors=[{"field": field, "text": problem}] if is_wrong else [],
         back_url=answers.back_url(request.endpoint or ""),
+        **more,
     )
 
 

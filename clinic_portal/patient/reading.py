@@ -6,8 +6,12 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
+from flask import current_app
+from itsdangerous import BadSignature, URLSafeSerializer
+
 from clinic_portal.errors import InvalidRequest, NotFound
-from clinic_portal.models import CancelReason
+from clinic_portal.models import CancelReason, Patient, VisitType
+from clinic_portal.scheduling.safety import SafetyAnswer
 from clinic_portal.scheduling.search import Need
 
 INSTANT = "%Y%m%dT%H%MZ"
@@ -92,6 +96,27 @@ def read_needs(values: Iterable[str]) -> frozenset[Need] | None:
     if unknown := asked - {need.value for need in Need}:
         raise InvalidRequest("Choose what you need, or “No”, but not both." if "none" in unknown else "")
     return frozenset(Need(value) for value in asked)
+
+
+def write_safety(safety: SafetyAnswer, patient: Patient, visit_type: VisitType) -> str:
+    """The answer to the emergency check as it travels in an address: signed, so that no link can bring it along."""
+    about = [patient.public_id, visit_type.public_id]
+    return str(_signer().dumps([*about, safety.version, int(safety.answered_at.timestamp())]))
+
+
+def read_safety(code: str, patient: Patient, visit_type: VisitType) -> SafetyAnswer | None:
+    """The answer behind a code; None when it is for somebody or something else, or not ours."""
+    try:
+        of_patient, of_type, version, seconds = _signer().loads(code)
+    except BadSignature:
+        return None
+    if (of_patient, of_type) != (patient.public_id, visit_type.public_id):
+        return None
+    return SafetyAnswer(version, datetime.fromtimestamp(seconds, UTC))
+
+
+def _signer() -> URLSafeSerializer:
+    return URLSafeSerializer(current_app.config["SECRET_KEY"], salt="emergency check")
 
 
 def read_reason(text: str | None) -> CancelReason | None:

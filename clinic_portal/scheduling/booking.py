@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,6 +30,7 @@ from clinic_portal.notifications import outbox
 from clinic_portal.scheduling import claims, submissions
 from clinic_portal.scheduling.assignment import Placement, place
 from clinic_portal.scheduling.holds import let_go, take_over
+from clinic_portal.scheduling.notes import allowed_note, clean_note
 from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.scheduling.search import Search, Terms, load_terms, own_visits
 from clinic_portal.scheduling.transitions import check_step
@@ -62,23 +64,29 @@ def reserve_slot(
     token: str,
     hold_id: int | None = None,
     origin: Origin | None = None,
+    note: str | None = None,
 ) -> Appointment:
     """Book a time for a patient with the best practitioner who is free then.
 
     Args: token, the form's own; the same again returns the same visit. hold_id, the time kept for this actor, if any.
+    note, what the patient wrote about it.
     Times: starts_at is an instant on the grid.
     Commits: submission, session cells, appointment, attempt, audit, messages; rings for the messages.
-    Raises: SlotTaken, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest, NotFound, NotAllowed, SubmissionConflict.
+    Raises: SlotTaken, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest, NotFound, NotAllowed, SubmissionConflict,
+    NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast, SafetyAnswerMissing, NoteRefused.
     Source: UC3.1-UC3.5, UC5.
     """
     if search.patient_id is None or search.moving_id is not None:
         raise NotFound
-    submission_id, earlier_id = submissions.begin(db, actor, token, _body("reserve", search, starts_at))
+    note = clean_note(note)
+    body = _body("reserve", search, starts_at) | ({"note": note} if note else {})
+    submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
         return db.get_one(Appointment, earlier_id)
     lock_patient(db, search.patient_id)
     placement, terms = _take(db, actor, search, starts_at, hold_id)
     visit = _new_visit(actor, search, placement, terms, origin or ORIGIN_OF[actor.kind])
+    visit.note = allowed_note(note, is_sensitive=terms.limits.rules.is_sensitive)
     db.add(visit)
     db.flush()
     _note_attempt(db, visit, placement, terms.now)
@@ -103,7 +111,9 @@ def _take(
     session: Session, actor: Actor, search: Search, starts_at: datetime, hold_id: int | None
 ) -> tuple[Placement, Terms]:
     """The cells for a visit: those of the actor's hold while it lives, else claimed anew."""
-    terms = load_terms(session, search)
+    terms = load_terms(session, replace(search, by=actor.kind))
+    # Race: asked again under the patient's lock; since the time was held, another account may have booked.
+    terms.check_limits(starts_at)
     hold = None if hold_id is None else take_over(session, actor, hold_id, search, starts_at, terms.now)
     let_go(session, actor, terms.now, terms.grid_min)
     if hold is None:
@@ -135,6 +145,7 @@ def _new_visit(actor: Actor, search: Search, placement: Placement, terms: Terms,
         target_at=terms.now + ROUTINE_TARGET,
         booked_at=terms.now,
         wishes=search.wishes(),
+        safety_answer=terms.safety_kept(),
         **_time_of(placement),
     )
 
@@ -230,7 +241,8 @@ def _exchange(
     session: Session, actor: Actor, visit: Appointment, search: Search, starts_at: datetime, hold_id: int | None
 ) -> tuple[Placement, Terms]:
     """Take the new cells, then give the old ones back; with a live hold the new ones are already ours."""
-    terms = load_terms(session, search)
+    terms = load_terms(session, replace(search, by=actor.kind))
+    terms.check_limits(starts_at)
     hold = None if hold_id is None else take_over(session, actor, hold_id, search, starts_at, terms.now)
     let_go(session, actor, terms.now, terms.grid_min)
     if hold is None:

@@ -6,6 +6,7 @@ it has expired they count as free for everybody, and whoever claims them first c
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, select
@@ -18,6 +19,7 @@ from clinic_portal.errors import NotAllowed, NotFound
 from clinic_portal.models import Account, Hold, HoldEnd, HoldKind
 from clinic_portal.scheduling import claims
 from clinic_portal.scheduling.assignment import Placement, place
+from clinic_portal.scheduling.notes import allowed_note, clean_note
 from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.scheduling.search import Search, Terms, load_terms
 from clinic_portal.scheduling.visits import lock_visit_to_move, old_time
@@ -29,12 +31,20 @@ HOLD_SETTING = {HoldKind.PATIENT_CHECKOUT: "checkout_hold_min", HoldKind.STAFF_C
 
 @writing
 def hold_slot(
-    db: Session, *, actor: Actor, search: Search, starts_at: datetime, kind: HoldKind = HoldKind.PATIENT_CHECKOUT
+    db: Session,
+    *,
+    actor: Actor,
+    search: Search,
+    starts_at: datetime,
+    kind: HoldKind = HoldKind.PATIENT_CHECKOUT,
+    note: str | None = None,
 ) -> Hold:
     """Keep a time for somebody for a few minutes; an account keeps one time at once, so an earlier one is let go.
 
+    Args: note, what the patient has written already, before an earlier time was lost.
     Commits: the hold, with the cells of its session.
-    Raises: SlotTaken, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest, NotFound, NotAllowed.
+    Raises: SlotTaken, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest, NotFound, NotAllowed, and as the limits:
+    NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast, SafetyAnswerMissing.
     Source: UC3.8.
     """
     if actor.account_id is None or search.patient_id is None:
@@ -42,11 +52,13 @@ def hold_slot(
     lock_patient(db, search.patient_id)
     _lock_account(db, actor.account_id)
     moving = lock_visit_to_move(db, actor, search)
-    terms = load_terms(db, search)
+    terms = load_terms(db, replace(search, by=actor.kind))
+    terms.check_limits(starts_at)
     let_go(db, actor, terms.now, terms.grid_min)
     old = None if moving is None else old_time(moving, terms.grid_min)
     placement = place(db, terms, starts_at, old)
     hold = _new_hold(actor.account_id, search, terms, placement, kind)
+    hold.note = allowed_note(clean_note(note), is_sensitive=terms.limits.rules.is_sensitive)
     db.add(hold)
     db.flush()
     return hold
@@ -73,6 +85,7 @@ def _new_hold(account_id: int, search: Search, terms: Terms, placement: Placemen
         blocked_until=placement.blocked_until,
         wishes=search.wishes(),
         choice=placement.choice,
+        safety_answer=terms.safety_kept(),
         created_at=terms.now,
         expires_at=terms.now + timedelta(minutes=terms.settings.number(HOLD_SETTING[kind])),
     )

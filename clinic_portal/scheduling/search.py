@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
+from clinic_portal.audit import ActorKind
 from clinic_portal.database import run
-from clinic_portal.errors import InvalidRequest, NotFound, OutsideHorizon, TooSoon
+from clinic_portal.errors import (
+    InvalidRequest,
+    NotBookableOnline,
+    NotFound,
+    OutsideHorizon,
+    SafetyAnswerMissing,
+    TooSoon,
+)
 from clinic_portal.models import (
     ACTIVE,
     Appointment,
@@ -26,6 +36,8 @@ from clinic_portal.models import (
     VisitType,
 )
 from clinic_portal.scheduling import masks
+from clinic_portal.scheduling.limits import DAYS_A_MONTH, Limits, Rules, read_person, rules_of
+from clinic_portal.scheduling.safety import SafetyAnswer
 from clinic_portal.settings import Settings, load_settings
 
 
@@ -50,6 +62,13 @@ class Search:
     needs: frozenset[Need] = frozenset()
     account_id: int | None = None
     moving_id: int | None = None
+    # In which role: the desk is not limited, and a proxy must not learn of private visits.
+    by: ActorKind = ActorKind.PATIENT
+    safety: SafetyAnswer | None = None
+
+    @property
+    def is_by_clinic(self) -> bool:
+        return self.by not in (ActorKind.PATIENT, ActorKind.PROXY)
 
     def wishes(self) -> dict[str, Any]:
         """What is kept on the visit: why it was put where it is."""
@@ -91,6 +110,7 @@ class Terms:
     doers: dict[int, Doer]
     familiar: dict[int, str]
     has_been_here: bool
+    limits: Limits
     notice: timedelta = field(default_factory=timedelta)
 
     @property
@@ -99,7 +119,17 @@ class Terms:
         return self.now + self.notice
 
     def day_range(self) -> tuple[date, date]:
-        """First and last local day on which a visit may start."""
+        """First and last local day on which a visit may start for this patient; the whole horizon when none may."""
+        return self._day_range
+
+    @cached_property
+    def _day_range(self) -> tuple[date, date]:
+        first, last = self._horizon
+        allowed = [day for day in days_between(first, last) if self.limits.refusal_on(day) is None]
+        return (allowed[0], allowed[-1]) if allowed else (first, last)
+
+    @cached_property
+    def _horizon(self) -> tuple[date, date]:
         horizon = timedelta(days=self.settings.number("horizon_days", self.search.visit_type_id))
         zones = set(self.zones.values())
         first = min(clock.local_date(self.earliest_at, zone) for zone in zones)
@@ -124,11 +154,54 @@ class Terms:
             raise InvalidRequest("Choose one of the times on the page.") from error
         if starts_at < self.earliest_at:
             raise TooSoon
-        if all(clock.local_date(starts_at, zone) > self.day_range()[1] for zone in set(self.zones.values())):
+        if all(clock.local_date(starts_at, zone) > self._horizon[1] for zone in set(self.zones.values())):
             raise OutsideHorizon
 
+    def refusal(self) -> NotBookableOnline | None:
+        """Why the clinic does not let this patient book this visit type online at all, if it does not."""
+        days = list(days_between(*self._horizon))
+        refused_days = [refusal for day in days if (refusal := self.limits.refusal_on(day)) is not None]
+        # A move with no day left shows that there are no times.
+        never = refused_days[0] if days and len(refused_days) == len(days) and not self.limits.is_move else None
+        return self.limits.refusal() or never
 
-_VISIT_TYPE = select(VisitType.start_step_min, VisitType.is_active).where(VisitType.id == bindparam("visit_type_id"))
+    def check_limits(self, starts_at: datetime) -> None:
+        """Refuse what no page would offer this patient, whoever may be free.
+
+        Raises: NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast; SafetyAnswerMissing.
+        """
+        on_that_day = [
+            self.limits.refusal_on(clock.local_date(starts_at, zone)) for zone in sorted(set(self.zones.values()))
+        ]
+        refusal = self.refusal() or (on_that_day[0] if all(on_that_day) else None)
+        if refusal is not None:
+            raise refusal
+        safety, text = self.search.safety, self.limits.rules.emergency_signs
+        if self.limits.asks_safety and not (safety and safety.stands(text, self.now)):
+            raise SafetyAnswerMissing
+
+    def safety_kept(self) -> dict[str, Any] | None:
+        """The answer to the emergency check as it is kept with a hold or a visit; None where none was asked for."""
+        safety = self.search.safety
+        return safety.kept(self.limits.rules.emergency_signs) if safety and self.limits.asks_safety else None
+
+
+def days_between(first: date, last: date) -> Iterator[date]:
+    """Each day from the first to the last, both included."""
+    return (first + timedelta(days=number) for number in range((last - first).days + 1))
+
+
+_VISIT_TYPE = select(
+    VisitType.id,
+    VisitType.name,
+    VisitType.start_step_min,
+    VisitType.is_active,
+    VisitType.who_may_book,
+    VisitType.min_age,
+    VisitType.max_age,
+    VisitType.may_be_acute,
+    VisitType.is_sensitive,
+).where(VisitType.id == bindparam("visit_type_id"))
 _LOCATIONS = select(Location.id, Location.zone, Location.is_step_free).where(Location.is_active)
 _DOERS = (
     select(
@@ -156,7 +229,6 @@ _LAST_SEEN = (
     .limit(1)
 )
 USUAL, SEEN_LAST = "usual", "seen_last"
-DAYS_A_MONTH = 30
 
 
 def load_terms(session: Session, search: Search) -> Terms:
@@ -169,7 +241,9 @@ def load_terms(session: Session, search: Search) -> Terms:
     if visit_type is None or not visit_type.is_active:
         raise NotFound("This kind of appointment is not offered.")
     grid_min = settings.number("grid_min")
-    familiar, never, has_been_here = _history(session, search, settings, now)
+    familiar, never, last_seen_at = _history(session, search, settings, now)
+    has_been_here = search.patient_id is None or last_seen_at is not None
+    limits = _limits(session, search, rules_of(visit_type, settings), settings, now, last_seen_at)
     return Terms(
         search=search,
         now=now,
@@ -180,8 +254,37 @@ def load_terms(session: Session, search: Search) -> Terms:
         doers=_doers(session, search, grid_min, never, is_new=not has_been_here),
         familiar=familiar,
         has_been_here=has_been_here,
-        notice=timedelta(minutes=settings.number("minimum_notice_min", search.visit_type_id)),
+        limits=limits,
+        notice=_notice(search, limits, settings),
     )
+
+
+def _limits(
+    session: Session, search: Search, rules: Rules, settings: Settings, now: datetime, last_seen_at: datetime | None
+) -> Limits:
+    if search.patient_id is None or search.is_by_clinic:
+        return Limits(rules)
+    known_for = timedelta(days=DAYS_A_MONTH * settings.number("existing_within_months", search.visit_type_id))
+    person = read_person(
+        session,
+        search.patient_id,
+        now=now,
+        days_back=rules.min_days_since_same,
+        is_familiar=last_seen_at is not None and last_seen_at >= now - known_for,
+        # A visit does not stand in its own way; and a refusal would tell a proxy of a private one.
+        counts=lambda visit: visit.id != search.moving_id and not (visit.is_private and search.by is ActorKind.PROXY),
+    )
+    return Limits(rules, person, is_move=search.moving_id is not None)
+
+
+def _notice(search: Search, limits: Limits, settings: Settings) -> timedelta:
+    """How long before its start a visit must be booked. Source: clinic.md 10: the desk needs none."""
+    if search.is_by_clinic:
+        return timedelta(0)
+    names = ["minimum_notice_min"]
+    if limits.person is not None and not limits.person.is_known:
+        names.append("new_patient_notice_min")
+    return timedelta(minutes=max(settings.number(name, search.visit_type_id) for name in names))
 
 
 def _zones(session: Session, search: Search) -> dict[int, str]:
@@ -211,10 +314,10 @@ def _doers(session: Session, search: Search, grid_min: int, never: set[int], *, 
 
 def _history(
     session: Session, search: Search, settings: Settings, now: datetime
-) -> tuple[dict[int, str], set[int], bool]:
-    """Practitioners the patient knows and why, those never to be chosen, and whether there was any visit before."""
+) -> tuple[dict[int, str], set[int], datetime | None]:
+    """Practitioners the patient knows and why, those never to be chosen, and when the patient was last seen."""
     if search.patient_id is None:
-        return {}, set(), True
+        return {}, set(), None
     familiar: dict[int, str] = {}
     never: set[int] = set()
     last = run(session, _LAST_SEEN, {"patient_id": search.patient_id}).one_or_none()
@@ -226,7 +329,7 @@ def _history(
             never.add(practitioner_id)
         else:
             familiar[practitioner_id] = USUAL
-    return familiar, never, last is not None
+    return familiar, never, None if last is None else last.starts_at
 
 
 _OWN_VISITS = (

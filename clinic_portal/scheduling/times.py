@@ -231,11 +231,13 @@ def find_free_times(session: Session, search: Search, first_day: date, days: int
 def free_days(session: Session, terms: Terms, first_day: date, days: int) -> dict[date, list[FreeTime]]:
     """As `find_free_times`, with the terms already read."""
     found: dict[date, list[FreeTime]] = {first_day + timedelta(days=offset): [] for offset in range(days)}
+    # As the services refuse them: a day on which the clinic does not let this patient book.
+    allowed = {day for day in found if terms.limits.refusal_on(day) is None}
     low, high = terms.window(first_day, days)
-    if low < high:
+    if low < high and allowed:
         for time in free_times_between(session, terms, low, high):
             day = clock.local_date(time.starts_at, terms.zones[time.location_ids[0]])
-            if day in found:
+            if day in allowed:
                 found[day].append(time)
     return found
 

@@ -27,6 +27,7 @@ STATUS: dict[type[errors.DomainError], int] = {
     errors.InvalidRequest: 422,
     errors.LinkExpired: 410,
     errors.TooManyTries: 429,
+    errors.NotForThisPatient: 403,
     errors.Busy: 503,
     # Everything else that the domain refuses: it was possible when the page was made.
     errors.DomainError: 409,

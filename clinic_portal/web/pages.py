@@ -37,6 +37,7 @@ class ClinicFacts:
     phone: str
     opening_hours: str
     emergency_number: str
+    urgent_advice: str
 
 
 def install(app: Flask, nav: tuple[NavItem, ...]) -> None:
@@ -77,7 +78,7 @@ def own_address() -> str:
 def clinic_facts() -> ClinicFacts:
     """The clinic's name and numbers, read once a request; the defaults when the database does not answer."""
     if "clinic_facts" not in g:
-        names = ("clinic_name", "clinic_phone", "opening_hours", "emergency_number")
+        names = ("clinic_name", "clinic_phone", "opening_hours", "emergency_number", "urgent_advice")
         try:
             settings = load_settings(db.session())
             g.clinic_facts = ClinicFacts(*(settings.value(name) for name in names))

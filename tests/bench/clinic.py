@@ -34,6 +34,7 @@ from clinic_portal.models import (
     Status,
     VisitType,
 )
+from clinic_portal.profile import notice
 from clinic_portal.scheduling import masks
 from clinic_portal.settings import put_setting
 
@@ -108,6 +109,9 @@ def _build(db: Session, *, size: Size, today: date) -> None:
     _insert(db, ClinicSession, sessions)
     _insert(db, Appointment, visits)
     put_setting(db, "horizon_days", size.days)
+    # The load is one of many bookings: no patient of it is held back.
+    for name in ("max_open_per_patient", "max_open_in_all"):
+        put_setting(db, name, 100)
 
 
 def _add_place_and_types(db: Session, size: Size) -> None:
@@ -137,7 +141,8 @@ def _add_patients(db: Session, count: int) -> None:
     _insert(db, Role, [{"name": name.value} for name in RoleName])
     role_id = db.execute(select(Role.id).where(Role.name == RoleName.PATIENT.value)).scalar_one()
     _insert(db, Account, [
-        {"email": f"p{n}@example.com", "fs_uniquifier": f"bench-{n}", "created_at": now, "active": True}
+        {"email": f"p{n}@example.com", "fs_uniquifier": f"bench-{n}", "created_at": now, "active": True,
+         "confirmed_at": now, "privacy_notice_version": notice.VERSION}
         for n in numbers
     ])  # fmt: skip
     _insert(db, RoleGrant, [{"account_id": n, "role_id": role_id} for n in numbers])

@@ -10,11 +10,14 @@ from sqlalchemy import select
 
 from clinic_portal import clock
 from clinic_portal.database import db
-from clinic_portal.models import Appointment, Status
+from clinic_portal.models import Appointment, Status, VisitType
 from clinic_portal.notifications import delivery
 from tests.bookings import book, open_clinic
 from tests.browser.conftest import Reader
+from tests.test_limits import change, put_text, set_limits
 from tests.world import World, add_session, at
+
+SIGNS = "chest pain or pressure that does not go away\ngreat difficulty breathing\nheavy bleeding that does not stop"
 
 pytestmark = pytest.mark.browser
 
@@ -96,6 +99,66 @@ def test_a_patient_books_moves_and_cancels(reader: Make, clinic: World, width: i
     assert visit().status == Status.CANCELLED
     me.open("/appointments")
     me.check("appointments-past")
+
+
+@pytest.mark.parametrize(("width", "scripts"), SCREENS)
+def test_what_may_be_an_emergency_is_checked_first(reader: Make, clinic: World, width: int, scripts: bool) -> None:
+    change(VisitType, clinic.check_up_id, may_be_acute=True)
+    put_text(emergency_signs=SIGNS, emergency_number="999", urgent_advice="If it is urgent, call 111, day or night.")
+    me = reader(width, scripts=scripts)
+    me.sign_in("alice")
+    me.open("/book/visit-type")
+    me.page.get_by_label("Check-up").check()
+    me.press("Continue")
+    assert me.heading() == "Check this is not an emergency"
+    me.check("emergency")
+    me.press("Continue")
+    me.check("emergency-error")
+    me.page.get_by_label("One or more of these apply").check()
+    me.press("Continue")
+    assert me.heading() == "Call 999 now"
+    assert me.page.get_by_role("main").get_by_role("button").count() == 0
+    me.check("call-now")
+    me.page.get_by_role("link", name="Back").click()
+    me.page.get_by_label("None of these apply").check()
+    me.press("Continue")
+    me.page.get_by_label("Any of these").check()
+    me.press("Continue")
+    me.page.get_by_label("No", exact=True).check()
+    me.press("Continue")
+    me.page.get_by_label("Tuesday 3 March, 9am").check()
+    me.press("Continue")
+    me.check("check-acute")
+    me.page.get_by_role("link", name="Change emergency check").click()
+    me.page.get_by_label("None of these apply").check()
+    me.press("Continue")
+    me.page.get_by_label("Tuesday 3 March, 9am").check()
+    me.press("Continue")
+    me.page.get_by_label("What is the appointment about?").fill("My left ear rings since Sunday")
+    me.press("Book appointment")
+    assert me.heading() == "Appointment booked"
+    kept = visit()
+    assert kept.safety_answer
+    assert kept.note == "My left ear rings since Sunday"
+
+
+@pytest.mark.parametrize(("width", "scripts"), SCREENS[:2])
+def test_what_cannot_be_booked_online_is_told_with_what_to_do(
+    reader: Make, clinic: World, width: int, scripts: bool
+) -> None:
+    set_limits(max_open_per_patient=1)
+    change(VisitType, clinic.vaccine_id, min_age=65)
+    me = reader(width, scripts=scripts)
+    me.sign_in("alice")
+    me.open("/book/visit-type")
+    me.page.get_by_label("Check-up").check()
+    book(clinic, at(9, day=1))
+    me.press("Continue")
+    assert me.heading() == "You cannot book this online"
+    me.check("not-online")
+    me.page.get_by_role("link", name="Choose something else").click()
+    assert "Check-up is already booked" in me.page.locator("main").inner_text()
+    me.check("visit-type-nothing-left")
 
 
 def test_booking_works_by_keyboard_alone(reader: Make, clinic: World) -> None:
