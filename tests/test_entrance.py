@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import threading
 from datetime import date, timedelta
@@ -632,3 +633,14 @@ def test_of_many_guesses_at_once_no_more_are_looked_at_than_one_by_one(any_app: 
     for each in guesses:
         each.join()
     assert sorted(allowed) == [False] * 7 + [True] * 5
+
+
+def test_a_first_try_is_let_through_although_the_clock_goes_on_meanwhile(world: World) -> None:
+    ticks = itertools.count()
+    with clock.clock_at(lambda: NOW + timedelta(microseconds=next(ticks))):
+        throttle.take_try(throttle.Kind.SIGN_IN, who="alice@example.com", network="192.0.2.1")
+        throttle.take_try(throttle.Kind.SIGN_IN, who="alice@example.com", network="192.0.2.1")
+        throttle.give_back(throttle.Kind.SIGN_IN, who="alice@example.com", network="192.0.2.1")
+        throttle.take_try(throttle.Kind.SIGN_IN, who="alice@example.com", network="192.0.2.1")
+    row = db.session.scalars(select(Throttle).where(Throttle.name.startswith("sign_in:who:"))).one()
+    assert row.tries == 1

@@ -88,7 +88,7 @@ def take_try(session: Session, kind: Kind, *, who: str, network: str | None) -> 
     Raises: TooManyTries, with the time from when on it may be tried again; then nothing is counted.
     """
     now = clock.now()
-    found = _rows(session, kind, who, network)
+    found = _rows(session, kind, who, network, now)
     refused_until = max((row.refused_until for row, _ in found), default=now)
     if refused_until > now:
         raise TooManyTries(until=refused_until)
@@ -103,12 +103,13 @@ def give_back(session: Session, kind: Kind, *, who: str, network: str | None) ->
 
     Commits: the counts.
     """
-    rows = [row for row, _ in _rows(session, kind, who, network)]
+    now = clock.now()
+    rows = [row for row, _ in _rows(session, kind, who, network, now)]
     rows[0].tries = 0
     for row in rows[1:]:
         row.tries = max(0, row.tries - 1)
     for row in rows:
-        row.refused_until = clock.now()
+        row.refused_until = now
 
 
 @writing
@@ -120,13 +121,13 @@ def forget_old_tries(session: Session) -> None:
     session.execute(delete(Throttle).where(Throttle.last_at < clock.now() - FORGET_AFTER))
 
 
-def _rows(session: Session, kind: Kind, who: str, network: str | None) -> list[tuple[Throttle, Limit]]:
-    """The rows that count this, locked: first who, then the network."""
+def _rows(session: Session, kind: Kind, who: str, network: str | None, now: datetime) -> list[tuple[Throttle, Limit]]:
+    """The rows that count this, locked: first who, then the network; new ones refuse nothing from `now` on."""
     by_who, by_network = LIMITS[kind]
     limits = {_name(kind, "who", who.strip().lower()): by_who}
     if network is not None:
         limits[_name(kind, "network", network)] = by_network
-    _begin_counting(session, sorted(limits), clock.now())
+    _begin_counting(session, sorted(limits), now)
     # Race: always in the order of their names, so that two who need the same rows never wait for each other.
     query = select(Throttle).where(Throttle.name.in_(limits)).order_by(Throttle.name).with_for_update()
     found = {row.name: row for row in session.scalars(query)}
