@@ -13,11 +13,7 @@ from tests.bookings import book, cancel, open_clinic
 from tests.browser.conftest import SignIn, accessibility_faults, overflows
 from tests.world import World, at
 
-pytestmark = [
-    pytest.mark.browser,
-    # Compression leaves static files to the garbage collector to close.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.browser
 
 PAGES = ("", "appointments/", "appointments/?search=zzz&from=x", "sessions/?day=2026-03-03", "patients/", "messages/",
          "clinicians/", "visit-types/", "locations/", "settings/", "audit/")  # fmt: skip
