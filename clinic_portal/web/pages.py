@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, Response, g, make_response, redirect, render_template, request, url_for
+from flask_babel import Babel
 from flask_htmx import HTMX
 from flask_login import current_user
 from jinja2 import StrictUndefined
@@ -43,6 +44,7 @@ class ClinicFacts:
 def install(app: Flask, nav: tuple[NavItem, ...]) -> None:
     """Give every template what it needs; a name that nobody gave is an error, never an empty place."""
     htmx.init_app(app)
+    Babel(app)
     app.jinja_env.undefined = StrictUndefined
     for word in (wording.date_long, wording.date_short, wording.day_long, wording.time_short, wording.day_and_time):
         app.jinja_env.filters[word.__name__] = word
