@@ -77,5 +77,5 @@ def _engine_options(config: Config) -> dict[str, Any]:
     # Values in the text of a database error would be names and addresses in the log.
     options: dict[str, Any] = {"hide_parameters": True}
     if not config.is_sqlite:
-        options |= {"pool_pre_ping": True, "pool_size": 5}
+        options |= {"pool_size": 5}
     return options

@@ -10,6 +10,7 @@ import fcntl
 import functools
 import os
 import random
+import select
 import sqlite3
 import threading
 import time
@@ -19,8 +20,8 @@ from contextvars import ContextVar
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import CursorResult, Engine, Executable, event, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy import Connection, CursorResult, Engine, Executable, event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from clinic_portal.errors import Busy, Overlap
@@ -200,6 +201,8 @@ def install(engine: Engine) -> None:
         event.listen(engine, "begin", _begin_sqlite)
     else:
         event.listen(engine, "connect", _set_up_postgres)
+        event.listen(engine, "checkout", _refuse_dead_connection)
+        event.listen(engine, "checkin", _end_autocommit)
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
@@ -210,8 +213,13 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin_sqlite(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if _depth.get() else "BEGIN")
+def _begin_sqlite(connection: Connection) -> None:
+    # By the driver itself: it happens for every page, and through the engine it costs as much as a query.
+    statement = "BEGIN IMMEDIATE" if _depth.get() else "BEGIN"
+    try:
+        connection.connection.driver_connection.execute(statement)  # type: ignore[union-attr]
+    except sqlite3.Error as error:
+        raise OperationalError(statement, None, error) from error
 
 
 def _set_up_postgres(connection: Any, _record: Any) -> None:
@@ -222,6 +230,34 @@ def _set_up_postgres(connection: Any, _record: Any) -> None:
     connection.commit()
 
 
+def _refuse_dead_connection(connection: Any, _record: Any, _proxy: Any) -> None:
+    """Let the pool replace a connection whose server went away while nobody used it.
+
+    A server that ends says so, and its end of the line closes: both can be seen without asking it anything.
+    """
+    if connection.closed:
+        raise DisconnectionError
+    line = select.poll()
+    line.register(connection.fileno(), select.POLLIN)
+    if line.poll(0):
+        raise DisconnectionError
+
+
+def _read_without_transaction(session: Session, _transaction: Any, connection: Connection) -> None:
+    """Spare Postgres the BEGIN and ROLLBACK around what a page reads.
+
+    There each statement sees what is committed when it begins, inside a transaction or not.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        connection.connection.driver_connection.autocommit = not _depth.get()  # type: ignore[union-attr]
+
+
+def _end_autocommit(connection: Any, _record: Any) -> None:
+    """Whoever gets the connection next may not be a session of ours: a migration is one transaction."""
+    if connection is not None and connection.autocommit:
+        connection.autocommit = False
+
+
 def refuse_writes_outside_transactions(_session: Session, *_: Any) -> None:
     """A flush outside `@writing` would write without the lock and without a commit: a bug, told at once."""
     if not _depth.get():
@@ -229,6 +265,7 @@ def refuse_writes_outside_transactions(_session: Session, *_: Any) -> None:
 
 
 event.listen(db.session, "before_flush", refuse_writes_outside_transactions)
+event.listen(db.session, "after_begin", _read_without_transaction)
 
 
 def database_answers(session: Session) -> bool:
