@@ -189,6 +189,25 @@ def run(session: Session, statement: Executable, params: Any = None) -> CursorRe
     return session.connection().execute(statement, params or {})
 
 
+def remembered(session: Session) -> dict[Any, Any] | None:
+    """What was found so far since a page began to read; it forgets when the reading ends, so before every service.
+
+    None inside a service: what it reads may be its own change, or what a lock made it wait for.
+    """
+    if _depth.get():
+        return None
+    reading = session.get_transaction()
+    if reading is None:
+        session.connection()
+        reading = session.get_transaction()
+    known, found = session.info.get("remembered", (None, {}))
+    if known is not reading:
+        found = {}
+        session.info["remembered"] = (reading, found)
+    memory: dict[Any, Any] = found
+    return memory
+
+
 def lock_rows(session: Session) -> bool:
     """Whether rows must be locked one by one: on SQLite the writer's turn already excludes everybody."""
     return session.get_bind().dialect.name != "sqlite"

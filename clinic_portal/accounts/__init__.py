@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from clinic_portal import clock
 from clinic_portal.audit import Actor, ActorKind
+from clinic_portal.catalogue import catalogue
 from clinic_portal.config import Config
 from clinic_portal.database import db, writing
 from clinic_portal.errors import NotAllowed, NotFound
@@ -180,10 +181,13 @@ def actor_of(account: Account) -> Actor:
     return Actor(ActorKind.PRACTITIONER if is_practitioner else ActorKind.PATIENT, account.id)
 
 
+_FIRST_ZONE = select(Location.zone).where(Location.is_active).order_by(Location.id).limit(1)
+
+
 def _today(session: Session) -> date:
     """The calendar day at the clinic: rights begin and end with it."""
-    zone = session.scalar(select(Location.zone).where(Location.is_active).order_by(Location.id).limit(1))
-    return clock.local_date(clock.now(), zone or "UTC")
+    first = catalogue(session).rows(_FIRST_ZONE)
+    return clock.local_date(clock.now(), first[0].zone if first else "UTC")
 
 
 _RIGHTS = (

@@ -44,6 +44,7 @@ from clinic_portal.models.records import (
     AccessPlace,
     AuditEntry,
     AuditValues,
+    CatalogueStamp,
     Channel,
     Delivery,
     Event,
@@ -75,7 +76,8 @@ from clinic_portal.models.tasks import Task, TaskKind
 __all__ = [
     "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "MAX_NOTE", "AccessEntry", "AccessPlace", "Account", "AccountInvitation",
     "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues", "AvailabilityException", "AvailabilityRule",
-    "Base", "CancelReason", "CancelledBy", "Channel", "ClinicSession", "Closure", "ContactKind", "ContactPoint",
+    "Base", "CancelReason", "CancelledBy", "CatalogueStamp",
+    "Channel", "ClinicSession", "Closure", "ContactKind", "ContactPoint",
     "Delivery", "Event", "ExceptionKind", "ExceptionStatus", "Gender", "Hold", "HoldEnd", "HoldKind",
     "IdentityStatus", "Lease", "Location", "Mode", "Notification", "Origin", "Outcome", "Patient", "PatientAccess",
     "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerVisitType", "PreferenceKind",

@@ -16,7 +16,7 @@ from sqlalchemy import Float, bindparam, case, cast, func, select
 from sqlalchemy.orm import Session, aliased
 
 from clinic_portal import clock
-from clinic_portal.database import run
+from clinic_portal.catalogue import Catalogue
 from clinic_portal.errors import PatientBusy, SlotTaken
 from clinic_portal.models import Practitioner, PractitionerVisitType
 from clinic_portal.scheduling import masks
@@ -85,7 +85,10 @@ def find_candidates(session: Session, terms: Terms, starts_at: datetime) -> list
     _refuse_overlap_of_patient(session, terms, starts_at, fitting)
     if not fitting:
         return []
-    skills, offered = _skills(session, terms), _offered(stretches, day)
+    skills, offered = (
+        terms.catalogue.made(_skills, terms.search.visit_type_id, terms.grid_min),
+        _offered(stretches, day),
+    )
     weights = [terms.settings.number(f"weight_{name}") for name in SCORES]
     scored = [_scored(stretch, terms, cell, skills, offered, weights) for stretch in fitting]
     return sorted(scored, key=lambda candidate: (-candidate.total, candidate.practitioner_id, candidate.location_id))
@@ -170,10 +173,10 @@ _SKILLS = (
 )
 
 
-def _skills(session: Session, terms: Terms) -> dict[int, Skills]:
+def _skills(found: Catalogue, visit_type_id: int, grid_min: int) -> dict[int, Skills]:
     """A practitioner's rarity is the sum, over their other visit types, of one divided by how many do that type."""
-    rows = run(session, _SKILLS, {"visit_type_id": terms.search.visit_type_id})
-    return {whose: Skills(float(rarity), max(1, minutes // terms.grid_min)) for whose, rarity, minutes in rows}
+    rows = found.rows(_SKILLS, visit_type_id=visit_type_id)
+    return {whose: Skills(float(rarity), max(1, minutes // grid_min)) for whose, rarity, minutes in rows}
 
 
 def _scored(

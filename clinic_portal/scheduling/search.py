@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.audit import ActorKind
+from clinic_portal.catalogue import Catalogue, catalogue
 from clinic_portal.database import run
 from clinic_portal.errors import (
     InvalidRequest,
@@ -38,7 +39,7 @@ from clinic_portal.models import (
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.limits import DAYS_A_MONTH, Limits, Rules, read_person, rules_of
 from clinic_portal.scheduling.safety import SafetyAnswer
-from clinic_portal.settings import Settings, load_settings
+from clinic_portal.settings import Settings, settings_in
 
 
 class Need(enum.StrEnum):
@@ -111,6 +112,7 @@ class Terms:
     familiar: dict[int, str]
     has_been_here: bool
     limits: Limits
+    catalogue: Catalogue
     notice: timedelta = field(default_factory=timedelta)
 
     @property
@@ -236,8 +238,9 @@ def load_terms(session: Session, search: Search) -> Terms:
 
     Raises: NotFound when the visit type or the place does not exist or is not offered.
     """
-    now, settings = clock.now(), load_settings(session)
-    visit_type = run(session, _VISIT_TYPE, {"visit_type_id": search.visit_type_id}).one_or_none()
+    found = catalogue(session)
+    now, settings = clock.now(), found.made(settings_in)
+    visit_type = next(iter(found.rows(_VISIT_TYPE, visit_type_id=search.visit_type_id)), None)
     if visit_type is None or not visit_type.is_active:
         raise NotFound("This kind of appointment is not offered.")
     grid_min = settings.number("grid_min")
@@ -250,12 +253,13 @@ def load_terms(session: Session, search: Search) -> Terms:
         grid_min=grid_min,
         step_cells=-(-visit_type.start_step_min // grid_min),
         settings=settings,
-        zones=_zones(session, search),
-        doers=_doers(session, search, grid_min, never, is_new=not has_been_here),
+        zones=_zones(found, search),
+        doers=_doers(found, search, grid_min, never, is_new=not has_been_here),
         familiar=familiar,
         has_been_here=has_been_here,
         limits=limits,
         notice=_notice(search, limits, settings),
+        catalogue=found,
     )
 
 
@@ -287,10 +291,10 @@ def _notice(search: Search, limits: Limits, settings: Settings) -> timedelta:
     return timedelta(minutes=max(settings.number(name, search.visit_type_id) for name in names))
 
 
-def _zones(session: Session, search: Search) -> dict[int, str]:
+def _zones(found: Catalogue, search: Search) -> dict[int, str]:
     zones = {
         row.id: row.zone
-        for row in run(session, _LOCATIONS)
+        for row in found.rows(_LOCATIONS)
         if search.location_id in (None, row.id) and (row.is_step_free or Need.STEP_FREE not in search.needs)
     }
     if not zones:
@@ -298,12 +302,10 @@ def _zones(session: Session, search: Search) -> dict[int, str]:
     return zones
 
 
-def _doers(session: Session, search: Search, grid_min: int, never: set[int], *, is_new: bool) -> dict[int, Doer]:
+def _doers(found: Catalogue, search: Search, grid_min: int, never: set[int], *, is_new: bool) -> dict[int, Doer]:
     asked = {GENDER_ASKED[need] for need in search.needs if need in GENDER_ASKED}
     doers = {}
-    for practitioner_id, usual, new, before, after, gender in run(
-        session, _DOERS, {"visit_type_id": search.visit_type_id}
-    ):
+    for practitioner_id, usual, new, before, after, gender in found.rows(_DOERS, visit_type_id=search.visit_type_id):
         if practitioner_id in never or (asked and gender not in asked):
             continue
         minutes = (new if is_new else usual, before, after)
