@@ -189,6 +189,11 @@ def run(session: Session, statement: Executable, params: Any = None) -> CursorRe
     return session.connection().execute(statement, params or {})
 
 
+def is_writing() -> bool:
+    """Whether a service is at work."""
+    return bool(_depth.get())
+
+
 def remembered(session: Session) -> dict[Any, Any] | None:
     """What was found so far since a page began to read; it forgets when the reading ends, so before every service.
 

@@ -42,9 +42,7 @@ OWN_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
 STAFF = (RoleName.FRONT_DESK, RoleName.ADMIN)
 
 
-_BY_COOKIE = (
-    select(Account).where(Account.fs_uniquifier == bindparam("uniquifier")).options(joinedload(Account.roles))
-)
+_BY_COOKIE = select(Account).where(Account.fs_uniquifier == bindparam("uniquifier")).options(joinedload(Account.roles))
 
 
 class Accounts(SQLAlchemyUserDatastore):

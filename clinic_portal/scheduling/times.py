@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from heapq import nsmallest
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
@@ -22,13 +23,16 @@ from clinic_portal.models import (
     SessionStatus,
 )
 from clinic_portal.scheduling import masks
-from clinic_portal.scheduling.claims import Part, Piece, held_pieces, not_binding_holds, piece_of
+from clinic_portal.scheduling.claims import Part, Piece, held_pieces, not_binding_holds, open_holds, piece_of
 from clinic_portal.scheduling.masks import Stretch
 from clinic_portal.scheduling.search import Doer, OwnVisit, Search, Terms, load_terms, own_visits
 from clinic_portal.scheduling.strips import first_cell_from
+from clinic_portal.unchanged import kept_while_unchanged
 
 WEEK = 7
 ALTERNATIVES = 3
+# Nothing depends on it: what is kept becomes wrong at instants that are looked up.
+KEPT_AT_MOST = timedelta(days=1)
 
 
 class FreeTime(NamedTuple):
@@ -78,38 +82,43 @@ _MOVING = select(Appointment.practitioner_id, Appointment.blocked_from, Appointm
 Row = tuple[int, int, int, int, int, int]
 
 
+_NEXT_RELEASE = select(func.min(ClinicSession.bookable_from)).where(
+    ClinicSession.first_cell > bindparam("low"),
+    ClinicSession.first_cell < bindparam("high"),
+    ClinicSession.bookable_from > bindparam("now"),
+)
+
+
 def read_stretches(session: Session, terms: Terms, low_cell: int, high_cell: int) -> list[WorkStretch]:
     """All public time of those who do such visits that meets the cells [low, high), neighbours joined.
 
     Reads further on both sides, so that a start near an end sees the hours around it.
     """
-    groups, open_pieces = _read(session, terms, low_cell, high_cell)
-    return [_stretch(group, open_pieces) for group in groups]
+    holds = not_binding_holds(session, terms.now, terms.search.account_id)
+    open_pieces = _open_pieces(session, terms, holds)
+    rows = _read(session, terms, _asked(terms, low_cell, high_cell))
+    return [_stretch(group, open_pieces) for group in _joined(rows, terms)]
 
 
-def _read(
-    session: Session, terms: Terms, low_cell: int, high_cell: int
-) -> tuple[Iterator[list[Row]], dict[int, list[Piece]]]:
+def _asked(terms: Terms, low_cell: int, high_cell: int) -> dict[str, int]:
+    """Which sessions matter for starts in [low, high)."""
     # A visit at the first cell may need the buffer before it, and one at the last the cells after it.
-    reach = max((doer.blocked_cells for doer in terms.doers.values()), default=0)
-    rows = run(
-        session,
-        _SESSIONS,
-        {
-            "visit_type_id": terms.search.visit_type_id,
-            "low": low_cell - MAX_CELLS - reach,
-            "high": high_cell + MAX_CELLS + reach,
-            "now": terms.now,
-        },
-    ).all()
-    return _joined(rows, terms), _open_pieces(session, terms)
+    reach = MAX_CELLS + max((doer.blocked_cells for doer in terms.doers.values()), default=0)
+    return {"visit_type_id": terms.search.visit_type_id, "low": low_cell - reach, "high": high_cell + reach}
 
 
-def _open_pieces(session: Session, terms: Terms) -> dict[int, list[Piece]]:
-    """Cells by practitioner that look taken and are not: of holds that do not bind, and of the visit to be moved."""
+def _read(session: Session, terms: Terms, asked: dict[str, int]) -> Sequence[Any]:
+    return run(session, _SESSIONS, {**asked, "now": terms.now}).all()
+
+
+def _open_pieces(session: Session, terms: Terms, holds: Iterable[Any]) -> dict[int, list[Piece]]:
+    """Cells by practitioner that look taken and are not: of holds that do not bind, and of the visit to be moved.
+
+    Dead holds, which nobody has cleared, bind nobody, and an account's own do not bind itself.
+    """
     found: dict[int, list[Piece]] = {}
-    for hold in not_binding_holds(session, terms.now, terms.search.account_id):
-        if hold.lane == 0:
+    for hold in holds:
+        if hold.lane == 0 and (hold.expires_at <= terms.now or hold.account_id == terms.search.account_id):
             found.setdefault(hold.practitioner_id, []).extend(held_pieces(hold, terms.grid_min))
     if terms.search.moving_id is not None:
         visit = run(session, _MOVING, {"moving_id": terms.search.moving_id}).one_or_none()
@@ -187,16 +196,62 @@ def _starts_by_place(session: Session, terms: Terms, low: datetime, high: dateti
     return {place: (mask & masks.run(count), base) for place, mask in found.items()}
 
 
-def _blocks_alike(session: Session, terms: Terms, low: int, high: int) -> dict[tuple[int, int, int, Doer], int]:
+# A place, first cell and number of cells, and the lengths of the visits: all that decides where visits may start.
+Alike = tuple[int, int, int, Doer]
+
+
+class KeptBlocks(NamedTuple):
+    """Where cells enough are free, and until when that is right; for all but those who keep a time themselves."""
+
+    blocks: dict[Alike, int]
+    since: datetime
+    until: datetime
+    keepers: frozenset[int]
+
+    def is_right_for(self, terms: Terms) -> bool:
+        return self.since <= terms.now < self.until and terms.search.account_id not in self.keepers
+
+
+def _blocks_alike(session: Session, terms: Terms, low: int, high: int) -> dict[Alike, int]:
     """Where cells enough are free, for stretches of the same place, hours and lengths of visit together.
 
-    A clinic's hours are mostly alike: what follows is done once for all of them.
+    A clinic's hours are mostly alike: what follows is done once for all of them. What was found is kept while nothing
+    changes, until a hold expires or time is released; for everybody but those who keep or move a time themselves.
     """
-    found: dict[tuple[int, int, int, Doer], int] = {}
+    asked, kept = _asked(terms, low, high), kept_while_unchanged(session)
+    # All that `_read` and `_joined` go by, except the clock and the account, which KeptBlocks looks at.
+    key = (_SESSIONS, terms.grid_min, *asked.values(), *terms.zones, *terms.doers.values())
+    found = kept.get(key)
+    if found is not None and found.is_right_for(terms) and terms.search.moving_id is None:
+        blocks: dict[Alike, int] = found.blocks
+        return blocks
+    holds = open_holds(session)
+    blocks = _count_alike(_read(session, terms, asked), terms, _open_pieces(session, terms, holds))
+    if terms.search.moving_id is None:
+        found = KeptBlocks(blocks, terms.now, _right_until(session, terms, asked, holds), _keepers(holds))
+        if found.is_right_for(terms):
+            kept[key] = found
+    return blocks
+
+
+def _keepers(holds: Iterable[Any]) -> frozenset[int]:
+    return frozenset(hold.account_id for hold in holds)
+
+
+def _right_until(session: Session, terms: Terms, asked: dict[str, int], holds: Iterable[Any]) -> datetime:
+    """When time becomes free by itself: the next hold expires, or the next session is released."""
+    values = {"low": asked["low"], "high": asked["high"], "now": terms.now}
+    released_at: datetime | None = run(session, _NEXT_RELEASE, values).scalar_one()
+    instants: list[datetime] = [hold.expires_at for hold in holds if hold.expires_at > terms.now]
+    instants.append(released_at or terms.now + KEPT_AT_MOST)
+    return min(instants)
+
+
+def _count_alike(rows: Iterable[Any], terms: Terms, open_pieces: dict[int, list[Piece]]) -> dict[Alike, int]:
+    found: dict[Alike, int] = {}
     # The same lengths are the same doer here, whoever it is.
     alike = {id_: (doer._replace(practitioner_id=0), doer.blocked_cells) for id_, doer in terms.doers.items()}
-    groups, open_pieces = _read(session, terms, low, high)
-    for group in groups:
+    for group in _joined(rows, terms):
         practitioner, place, first, length, usable, _ = group[0]
         if len(group) > 1 or practitioner in open_pieces:
             stretch = _stretch(group, open_pieces)
@@ -210,11 +265,24 @@ def _blocks_alike(session: Session, terms: Terms, low: int, high: int) -> dict[t
 
 def free_times_between(session: Session, terms: Terms, low: datetime, high: datetime) -> list[FreeTime]:
     """The starts free now in [low, high), in order."""
+    return [time for time, _ in _listed(session, terms, low, high)]
+
+
+def _listed(session: Session, terms: Terms, low: datetime, high: datetime) -> Iterator[tuple[FreeTime, date]]:
     found: dict[int, list[int]] = {}
     for place, (mask, base) in _starts_by_place(session, terms, low, high).items():
         for bit in masks.bits(mask):
             found.setdefault(base + bit, []).append(place)
-    return [FreeTime(masks.to_instant(cell, terms.grid_min), tuple(found[cell])) for cell in sorted(found)]
+    for cell in sorted(found):
+        places = found[cell]
+        yield _free_time(cell, terms.grid_min, tuple(places), terms.zones[places[0]])
+
+
+@lru_cache(maxsize=20_000)
+def _free_time(cell: int, grid_min: int, places: tuple[int, ...], zone: str) -> tuple[FreeTime, date]:
+    """A start as it is shown, and its local day: the same for everybody who looks at these weeks."""
+    starts_at = masks.to_instant(cell, grid_min)
+    return FreeTime(starts_at, places), clock.local_date(starts_at, zone)
 
 
 def find_free_times(session: Session, search: Search, first_day: date, days: int) -> dict[date, list[FreeTime]]:
@@ -235,8 +303,7 @@ def free_days(session: Session, terms: Terms, first_day: date, days: int) -> dic
     allowed = {day for day in found if terms.limits.refusal_on(day) is None}
     low, high = terms.window(first_day, days)
     if low < high and allowed:
-        for time in free_times_between(session, terms, low, high):
-            day = clock.local_date(time.starts_at, terms.zones[time.location_ids[0]])
+        for time, day in _listed(session, terms, low, high):
             if day in allowed:
                 found[day].append(time)
     return found
