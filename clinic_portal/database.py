@@ -14,7 +14,7 @@ import select
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -187,6 +187,21 @@ def run(session: Session, statement: Executable, params: Any = None) -> CursorRe
     Nothing is flushed before it; the hot paths write what they read themselves.
     """
     return session.connection().execute(statement, params or {})
+
+
+def read_once(session: Session, statement: Executable, params: dict[str, Any]) -> Sequence[Any]:
+    """The rows of a prepared statement; while one page reads, the same question is asked once.
+
+    A service asks every time: it may have waited for a lock meanwhile.
+    """
+    memory = remembered(session)
+    if memory is None:
+        return run(session, statement, params).all()
+    key = (statement, *params.values())
+    if key not in memory:
+        memory[key] = run(session, statement, params).all()
+    rows: Sequence[Any] = memory[key]
+    return rows
 
 
 def is_writing() -> bool:

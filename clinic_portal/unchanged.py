@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Text, cast, func, select
 from sqlalchemy.orm import Session
 
-from clinic_portal.database import is_writing, run
+from clinic_portal.database import is_writing, read_once
 
 MOST_KEPT = 200
 
@@ -45,8 +45,8 @@ def _sqlite_state(_session: Session, connection: Connection) -> tuple[int, int]:
 
 
 def _postgres_state(session: Session, _connection: Connection) -> str:
-    """Which transactions are over: the same snapshot shows the same rows."""
-    return str(run(session, _SNAPSHOT).scalar_one())
+    """Which transactions were over when the page began to read: the same snapshot shows the same rows."""
+    return str(read_once(session, _SNAPSHOT, {})[0][0])
 
 
 STATES: dict[str, Callable[[Session, Connection], Any]] = {"sqlite": _sqlite_state, "postgresql": _postgres_state}

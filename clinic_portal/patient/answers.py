@@ -30,6 +30,7 @@ from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.safety import SafetyAnswer, from_kept
 from clinic_portal.scheduling.search import Need, Search, load_terms
 from clinic_portal.settings import load_settings
+from clinic_portal.unchanged import kept_while_unchanged
 
 ANY_PLACE = "any"
 
@@ -154,7 +155,7 @@ def with_visit_type(account: Account, answers: Answers, public_id: str) -> Answe
         raise NotFound
     if refusal := refusal_of(account, replace(answers, visit_type=found)):
         raise refusal
-    has_several = len(places_for(db.session(), found)) > 1
+    has_several = has_several_places(db.session(), found)
     # Where there is no choice of places there is no question about them.
     any_place = answers.any_place or not (has_several or answers.location)
     return replace(answers, visit_type=found, safety=None, any_place=any_place, has_several_places=has_several)
@@ -198,7 +199,7 @@ def answers_of(account: Account, hold: Hold) -> Answers:
         location=db.session().get(Location, location_id) if location_id else None,
         needs=frozenset(Need(value) for value in hold.wishes["needs"]),
         has_several_people=len(patients_for(account)) > 1,
-        has_several_places=len(places_for(db.session(), hold.visit_type)) > 1,
+        has_several_places=has_several_places(db.session(), hold.visit_type),
     )
 
 
@@ -233,7 +234,19 @@ def refusal_of(account: Account, answers: Answers) -> NotBookableOnline | None:
 
 def places_for(session: Session, visit_type: VisitType) -> list[Location]:
     """The places where somebody who does such visits works today or later."""
+    return list(session.scalars(_PLACES, _from_today(session, visit_type)))
+
+
+def has_several_places(session: Session, visit_type: VisitType) -> bool:
+    """Whether there is a choice of places; known without asking while nothing has changed."""
+    values, kept = _from_today(session, visit_type), kept_while_unchanged(session)
+    key = (_PLACES, *values.values())
+    if key not in kept:
+        kept[key] = len(places_for(session, visit_type)) > 1
+    return bool(kept[key])
+
+
+def _from_today(session: Session, visit_type: VisitType) -> dict[str, int]:
     grid_min = load_settings(session).number("grid_min")
     today = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    values = {"first_cell": masks.to_cell(today, grid_min), "visit_type_id": visit_type.id}
-    return list(session.scalars(_PLACES, values))
+    return {"first_cell": masks.to_cell(today, grid_min), "visit_type_id": visit_type.id}

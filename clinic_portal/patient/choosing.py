@@ -11,14 +11,14 @@ from flask import Response, request, url_for
 from clinic_portal import clock
 from clinic_portal.accounts import actor_for, rights_of
 from clinic_portal.database import db
-from clinic_portal.errors import InvalidRequest, NotFound, PatientBusy, SlotTaken
+from clinic_portal.errors import DomainError, InvalidRequest, NotFound, PatientBusy, SlotTaken
 from clinic_portal.models import Account, Appointment, Relation
 from clinic_portal.patient import days
 from clinic_portal.patient.cards import card_of
 from clinic_portal.patient.reading import read_date, read_instant
 from clinic_portal.scheduling.holds import hold_slot
 from clinic_portal.scheduling.search import Search, Terms, load_terms
-from clinic_portal.scheduling.times import FreeTime, nearest_alternatives
+from clinic_portal.scheduling.times import FreeTime, is_known_as_taken, nearest_alternatives
 from clinic_portal.web import page, see_other
 
 
@@ -75,6 +75,8 @@ def keep_time(choosing: Choosing) -> Response:
     if choosing.keeps and choosing.keeps.starts_at == starts_at:
         return show_times(choosing, problem="This is the time you have. Choose another one, or go back to keep it.")
     choosing = replace(choosing, note=request.form.get("note", ""))
+    if _is_gone(choosing, starts_at):
+        return show_taken(choosing, starts_at)
     try:
         assert choosing.search.patient_id is not None
         actor = actor_for(choosing.account, choosing.search.patient_id)
@@ -86,6 +88,21 @@ def keep_time(choosing: Choosing) -> Response:
     except InvalidRequest as error:
         return show_times(choosing, problem=str(error))
     return see_other(url_for("patient.check", public_id=hold.public_id))
+
+
+def _is_gone(choosing: Choosing, starts_at: datetime) -> bool:
+    """In a rush, most are told what the page before theirs has read, and nobody waits for their turn to write."""
+    terms = _terms(choosing)
+    if terms is None:
+        return False
+    try:
+        terms.check_start(starts_at)
+        terms.check_limits(starts_at)
+    except DomainError:
+        # The service says so.
+        return False
+    window = days.window_of(clock.local_date(starts_at, next(iter(terms.zones.values()))), *terms.day_range())
+    return is_known_as_taken(db.session(), terms, starts_at, window.first, window.days)
 
 
 def show_taken(choosing: Choosing, wanted_at: datetime) -> Response:

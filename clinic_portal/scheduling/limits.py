@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
-from clinic_portal.database import run
+from clinic_portal.database import read_once
 from clinic_portal.errors import NotBookableOnline, NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast
 from clinic_portal.models import Appointment, IdentityStatus, Location, Patient, Status, WhoMayBook, years_between
 from clinic_portal.settings import Settings
@@ -201,17 +201,18 @@ def read_person(
     Args: days_back, how old visits may be that still count. is_familiar, whether the clinic has seen the patient
     lately. counts, which of the visits to count.
     """
-    found = run(session, _PERSON, {"patient_id": patient_id}).one_or_none()
+    found = next(iter(read_once(session, _PERSON, {"patient_id": patient_id})), None)
     if found is None:
         return None
-    since = now - timedelta(days=days_back + 1) - LONGEST_VISIT
+    # From midnight, so that the same page asks the same again.
+    since = (now - timedelta(days=days_back + 1) - LONGEST_VISIT).replace(hour=0, minute=0, second=0, microsecond=0)
     visits = tuple(
         KnownVisit(
             row.visit_type_id,
             clock.local_date(row.starts_at, row.zone),
             is_ahead=row.status == Status.BOOKED and row.ends_at > now,
         )
-        for row in run(session, _VISITS, {"patient_id": patient_id, "since": since})
+        for row in read_once(session, _VISITS, {"patient_id": patient_id, "since": since})
         if counts(row)
     )
     return Person(found.birth_on, is_familiar or found.identity_status in IDENTIFIED, visits)

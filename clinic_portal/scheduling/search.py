@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from clinic_portal import clock
 from clinic_portal.audit import ActorKind
 from clinic_portal.catalogue import Catalogue, catalogue
-from clinic_portal.database import run
+from clinic_portal.database import read_once, run
 from clinic_portal.errors import (
     InvalidRequest,
     NotBookableOnline,
@@ -322,11 +322,12 @@ def _history(
         return {}, set(), None
     familiar: dict[int, str] = {}
     never: set[int] = set()
-    last = run(session, _LAST_SEEN, {"patient_id": search.patient_id}).one_or_none()
+    whose = {"patient_id": search.patient_id}
+    last = next(iter(read_once(session, _LAST_SEEN, whose)), None)
     since = now - timedelta(days=DAYS_A_MONTH * settings.number("continuity_months"))
     if last is not None and last.starts_at >= since:
         familiar[last.practitioner_id] = SEEN_LAST
-    for practitioner_id, kind in run(session, _PREFERENCES, {"patient_id": search.patient_id}):
+    for practitioner_id, kind in read_once(session, _PREFERENCES, whose):
         if kind == PreferenceKind.NEVER:
             never.add(practitioner_id)
         else:

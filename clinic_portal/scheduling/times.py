@@ -218,20 +218,26 @@ def _blocks_alike(session: Session, terms: Terms, low: int, high: int) -> dict[A
     A clinic's hours are mostly alike: what follows is done once for all of them. What was found is kept while nothing
     changes, until a hold expires or time is released; for everybody but those who keep or move a time themselves.
     """
-    asked, kept = _asked(terms, low, high), kept_while_unchanged(session)
-    # All that `_read` and `_joined` go by, except the clock and the account, which KeptBlocks looks at.
-    key = (_SESSIONS, terms.grid_min, *asked.values(), *terms.zones, *terms.doers.values())
-    found = kept.get(key)
-    if found is not None and found.is_right_for(terms) and terms.search.moving_id is None:
-        blocks: dict[Alike, int] = found.blocks
-        return blocks
-    holds = open_holds(session)
+    kept = kept_while_unchanged(session)
+    if (known := _known_blocks(kept, terms, low, high)) is not None:
+        return known
+    asked, holds = _asked(terms, low, high), open_holds(session)
     blocks = _count_alike(_read(session, terms, asked), terms, _open_pieces(session, terms, holds))
     if terms.search.moving_id is None:
         found = KeptBlocks(blocks, terms.now, _right_until(session, terms, asked, holds), _keepers(holds))
         if found.is_right_for(terms):
-            kept[key] = found
+            kept[_key(terms, low, high)] = found
     return blocks
+
+
+def _known_blocks(kept: dict[Any, Any], terms: Terms, low: int, high: int) -> dict[Alike, int] | None:
+    found: KeptBlocks | None = kept.get(_key(terms, low, high)) if terms.search.moving_id is None else None
+    return found.blocks if found is not None and found.is_right_for(terms) else None
+
+
+def _key(terms: Terms, low: int, high: int) -> tuple[Any, ...]:
+    """All that `_read` and `_joined` go by, except the clock and the account, which KeptBlocks looks at."""
+    return (_SESSIONS, terms.grid_min, *_asked(terms, low, high).values(), *terms.zones, *terms.doers.values())
 
 
 def _keepers(holds: Iterable[Any]) -> frozenset[int]:
@@ -307,6 +313,19 @@ def free_days(session: Session, terms: Terms, first_day: date, days: int) -> dic
             if day in allowed:
                 found[day].append(time)
     return found
+
+
+def is_known_as_taken(session: Session, terms: Terms, starts_at: datetime, first_day: date, days: int) -> bool:
+    """Whether what is kept of some days already shows that nobody can take a visit at a time among them any more.
+
+    False also when nothing is kept, or when somebody else than a doctor may stand in the way: then a service looks.
+    """
+    low, high = terms.window(first_day, days)
+    cells = first_cell_from(low, terms.grid_min), first_cell_from(high, terms.grid_min)
+    is_kept = _known_blocks(kept_while_unchanged(session), terms, *cells) is not None
+    if not is_kept or not low <= starts_at < high or own_visits(session, terms.search, low, high):
+        return False
+    return all(time.starts_at != starts_at for time in free_times_between(session, terms, low, high))
 
 
 def bookable_range(session: Session, search: Search) -> tuple[date, date]:
