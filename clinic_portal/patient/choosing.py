@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 from flask import Response, request, url_for
@@ -43,8 +44,15 @@ class Choosing:
 
     def url(self, **more: date) -> str:
         """The address of this page, with other days open if asked for."""
-        values: dict[str, Any] = {name: day.isoformat() for name, day in more.items()}
-        return url_for(self.endpoint, **self.values, **values)
+        if not more:
+            return self._url
+        # Made once for all days: they differ in nothing else.
+        days = "&".join(f"{name}={day.isoformat()}" for name, day in more.items())
+        return f"{self._url}{'&' if '?' in self._url else '?'}{days}"
+
+    @cached_property
+    def _url(self) -> str:
+        return url_for(self.endpoint, **self.values)
 
 
 def with_days(choosing: Choosing) -> Choosing:

@@ -88,9 +88,14 @@ class Limits:
 
         Times: a day at the place of the visit.
         """
-        if self.person is None or not self.rules.depend_on_day:
+        if self.person is None or not self.depend_on_day:
             return None
         return self._wrong_age(self.person, day) or self._too_soon(self.person, day)
+
+    @property
+    def depend_on_day(self) -> bool:
+        """Whether some days may be refused and others not."""
+        return self.person is not None and self.rules.depend_on_day
 
     @property
     def asks_safety(self) -> bool:

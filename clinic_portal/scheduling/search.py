@@ -127,6 +127,8 @@ class Terms:
     @cached_property
     def _day_range(self) -> tuple[date, date]:
         first, last = self._horizon
+        if not self.limits.depend_on_day:
+            return first, last
         allowed = [day for day in days_between(first, last) if self.limits.refusal_on(day) is None]
         return (allowed[0], allowed[-1]) if allowed else (first, last)
 
@@ -161,6 +163,8 @@ class Terms:
 
     def refusal(self) -> NotBookableOnline | None:
         """Why the clinic does not let this patient book this visit type online at all, if it does not."""
+        if not self.limits.depend_on_day:
+            return self.limits.refusal()
         days = list(days_between(*self._horizon))
         refused_days = [refusal for day in days if (refusal := self.limits.refusal_on(day)) is not None]
         # A move with no day left shows that there are no times.

@@ -325,7 +325,8 @@ def is_known_as_taken(session: Session, terms: Terms, starts_at: datetime, first
     is_kept = _known_blocks(kept_while_unchanged(session), terms, *cells) is not None
     if not is_kept or not low <= starts_at < high or own_visits(session, terms.search, low, high):
         return False
-    return all(time.starts_at != starts_at for time in free_times_between(session, terms, low, high))
+    cell = masks.to_cell(starts_at, terms.grid_min)
+    return not any(mask >> cell - base & 1 for mask, base in _starts_by_place(session, terms, low, high).values())
 
 
 def bookable_range(session: Session, search: Search) -> tuple[date, date]:
