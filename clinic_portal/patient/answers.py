@@ -112,9 +112,10 @@ class Answers:
         return self.url(asked[index - 1]) if index else url_for("patient.home")
 
 
-def read_answers(account: Account, values: MultiDict[str, str]) -> Answers:
+def read_answers(account: Account, values: MultiDict[str, str], *, asks_limits: bool = True) -> Answers:
     """The answers in an address, and those that need no question because there is only one.
 
+    Args: asks_limits, false where a service asks them anyway, under its locks.
     Raises: NotFound for ids of nothing that this account may choose; NotBookableOnline for what it may not book;
     InvalidRequest; NotAllowed for accounts that act for nobody.
     """
@@ -126,7 +127,7 @@ def read_answers(account: Account, values: MultiDict[str, str]) -> Answers:
     if public_id := values.get("patient"):
         answers = with_patient(answers, patients, public_id)
     if public_id := values.get("visit_type"):
-        answers = with_visit_type(account, answers, public_id)
+        answers = with_visit_type(account, answers, public_id, asks_limits=asks_limits)
     if public_id := values.get("place"):
         answers = with_place(answers, public_id)
     return with_safety(answers, values.get("safety"))
@@ -144,16 +145,17 @@ def with_patient(answers: Answers, patients: list[Patient], public_id: str) -> A
     return replace(answers, patient=found, safety=None)
 
 
-def with_visit_type(account: Account, answers: Answers, public_id: str) -> Answers:
+def with_visit_type(account: Account, answers: Answers, public_id: str, *, asks_limits: bool = True) -> Answers:
     """The answers with another visit type.
 
+    Args: asks_limits, as for `read_answers`.
     Raises: NotFound when it is not offered; NotBookableOnline when not to this patient.
     """
     wanted = read_public_id(public_id)
     found = next((one for one in offered_visit_types(db.session()) if one.public_id == wanted), None)
     if found is None:
         raise NotFound
-    if refusal := refusal_of(account, replace(answers, visit_type=found)):
+    if asks_limits and (refusal := refusal_of(account, replace(answers, visit_type=found))):
         raise refusal
     has_several = has_several_places(db.session(), found)
     # Where there is no choice of places there is no question about them.

@@ -20,6 +20,7 @@ from clinic_portal.patient.reading import read_date, read_instant
 from clinic_portal.scheduling.holds import hold_slot
 from clinic_portal.scheduling.search import Search, Terms, load_terms
 from clinic_portal.scheduling.times import FreeTime, is_known_as_taken, nearest_alternatives
+from clinic_portal.unchanged import kept_while_unchanged
 from clinic_portal.web import page, see_other
 
 
@@ -100,6 +101,8 @@ def keep_time(choosing: Choosing) -> Response:
 
 def _is_gone(choosing: Choosing, starts_at: datetime) -> bool:
     """In a rush, most are told what the page before theirs has read, and nobody waits for their turn to write."""
+    if _lost(choosing, starts_at) not in kept_while_unchanged(db.session()):
+        return False
     terms = _terms(choosing)
     if terms is None:
         return False
@@ -113,6 +116,11 @@ def _is_gone(choosing: Choosing, starts_at: datetime) -> bool:
     return is_known_as_taken(db.session(), terms, starts_at, window.first, window.days)
 
 
+def _lost(choosing: Choosing, starts_at: datetime) -> tuple[str, int, datetime]:
+    """Where it is noted that somebody was late for a time: only then it is worth a look before the service's own."""
+    return "lost", choosing.search.visit_type_id, starts_at
+
+
 def show_taken(choosing: Choosing, wanted_at: datetime) -> Response:
     """Somebody else was faster: the nearest other times, and all others. What was answered before is kept."""
     terms = _terms(choosing)
@@ -124,6 +132,7 @@ def show_taken(choosing: Choosing, wanted_at: datetime) -> Response:
         choice = _choice(replace(choosing, shown=None, open_on=None), terms)
     if choice is None:
         return _no_times(choosing, 409)
+    kept_while_unchanged(db.session())[_lost(choosing, wanted_at)] = True
     near = [
         {"starts_at": time.starts_at, "why": _why(time, wanted_at, zone)}
         for time in nearest_alternatives(choice.times, wanted_at, zone)

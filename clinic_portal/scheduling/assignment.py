@@ -72,15 +72,18 @@ class Placement:
     lost_races: int
 
 
-def find_candidates(session: Session, terms: Terms, starts_at: datetime) -> list[Candidate]:
+def find_candidates(
+    session: Session, terms: Terms, starts_at: datetime, dead: list[Any] | None = None
+) -> list[Candidate]:
     """Everybody who could take a visit at this instant, best first; the order is the same for the same state.
 
+    Args: dead, the holds that do not bind, if they have just been read.
     Raises: PatientBusy when only the patient's own other visit stands in the way.
     """
     terms.check_start(starts_at)
     cell = masks.to_cell(starts_at, terms.grid_min)
     day = _day_of(starts_at, terms)
-    stretches = read_stretches(session, terms, *day)
+    stretches = read_stretches(session, terms, *day, dead)
     fitting = [stretch for stretch in stretches if _fits(stretch, terms, cell)]
     _refuse_overlap_of_patient(session, terms, starts_at, fitting)
     if not fitting:
@@ -231,14 +234,17 @@ class OldTime:
     parts: tuple[Part, ...] = ()
 
 
-def place(session: Session, terms: Terms, starts_at: datetime, old: OldTime | None = None) -> Placement:
+def place(
+    session: Session, terms: Terms, starts_at: datetime, old: OldTime | None = None, dead: list[Any] | None = None
+) -> Placement:
     """Claim the best candidate's cells inside the caller's transaction; the next one's when somebody was faster.
 
     Args: old, the time of the visit being moved: its practitioner is tried first, its own cells are not claimed again.
+    dead, the holds that do not bind, if they have just been read.
     Raises: SlotTaken when nobody is left, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest.
     Source: UC5.
     """
-    candidates = find_candidates(session, terms, starts_at)
+    candidates = find_candidates(session, terms, starts_at, dead)
     if old is not None:
         candidates.sort(key=lambda candidate: candidate.practitioner_id != old.practitioner_id)
     for lost, candidate in enumerate(candidates):

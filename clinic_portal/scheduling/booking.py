@@ -115,9 +115,9 @@ def _take(
     # Race: asked again under the patient's lock; since the time was held, another account may have booked.
     terms.check_limits(starts_at)
     hold = None if hold_id is None else take_over(session, actor, hold_id, search, starts_at, terms.now)
-    let_go(session, actor, terms.now, terms.grid_min)
+    dead = let_go(session, actor, terms.now, terms.grid_min)
     if hold is None:
-        return place(session, terms, starts_at), terms
+        return place(session, terms, starts_at, dead=dead), terms
     # Since the time was held, the patient may have booked something else.
     if busy := own_visits(session, search, hold.starts_at, hold.ends_at):
         raise PatientBusy(appointment_id=busy[0].appointment_id)
@@ -244,9 +244,9 @@ def _exchange(
     terms = load_terms(session, replace(search, by=actor.kind))
     terms.check_limits(starts_at)
     hold = None if hold_id is None else take_over(session, actor, hold_id, search, starts_at, terms.now)
-    let_go(session, actor, terms.now, terms.grid_min)
+    dead = let_go(session, actor, terms.now, terms.grid_min)
     if hold is None:
-        placement = place(session, terms, starts_at, time_to_give_back(session, visit, terms.grid_min))
+        placement = place(session, terms, starts_at, time_to_give_back(session, visit, terms.grid_min), dead)
     elif busy := own_visits(session, search, hold.starts_at, hold.ends_at):
         raise PatientBusy(appointment_id=busy[0].appointment_id)
     else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
@@ -54,9 +55,9 @@ def hold_slot(
     moving = lock_visit_to_move(db, actor, search)
     terms = load_terms(db, replace(search, by=actor.kind))
     terms.check_limits(starts_at)
-    let_go(db, actor, terms.now, terms.grid_min)
+    dead = let_go(db, actor, terms.now, terms.grid_min)
     old = None if moving is None else old_time(moving, terms.grid_min)
-    placement = place(db, terms, starts_at, old)
+    placement = place(db, terms, starts_at, old, dead)
     hold = _new_hold(actor.account_id, search, terms, placement, kind)
     hold.note = allowed_note(clean_note(note), is_sensitive=terms.limits.rules.is_sensitive)
     db.add(hold)
@@ -113,11 +114,12 @@ def close_expired_holds(db: Session) -> int:
     return claims.close_holds(db, claims.expired_holds(db, now), now, HoldEnd.EXPIRED, grid_min)
 
 
-def let_go(session: Session, actor: Actor, now: datetime, grid_min: int) -> None:
-    """Close whatever an account holds, inside the caller's transaction."""
-    if actor.account_id is not None:
-        holds = claims.open_holds_of(session, actor.account_id)
-        claims.close_holds(session, holds, now, HoldEnd.RELEASED, grid_min)
+def let_go(session: Session, actor: Actor, now: datetime, grid_min: int) -> list[Any]:
+    """Close whatever an account holds, inside the caller's transaction; returns the dead holds of others."""
+    holds = claims.not_binding_holds(session, now, actor.account_id)
+    own = [hold for hold in holds if hold.account_id == actor.account_id]
+    claims.close_holds(session, own, now, HoldEnd.RELEASED, grid_min)
+    return [hold for hold in holds if hold.account_id != actor.account_id]
 
 
 def take_over(

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from clinic_portal import clock
 from clinic_portal.database import read_once
 from clinic_portal.errors import NotBookableOnline, NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast
-from clinic_portal.models import Appointment, IdentityStatus, Location, Patient, Status, WhoMayBook, years_between
+from clinic_portal.models import Appointment, IdentityStatus, Location, Status, WhoMayBook, years_between
 from clinic_portal.settings import Settings
 from clinic_portal.wording import date_long
 
@@ -170,7 +170,6 @@ def rules_of(visit_type: Any, settings: Settings) -> Rules:
     )
 
 
-_PERSON = select(Patient.birth_on, Patient.identity_status).where(Patient.id == bindparam("patient_id"))
 _VISITS = (
     select(
         Appointment.id,
@@ -195,20 +194,18 @@ IDENTIFIED = (IdentityStatus.MATCHED, IdentityStatus.CHECKED_AT_DESK)
 def read_person(
     session: Session,
     patient_id: int,
+    found: Any,
     *,
     now: datetime,
     days_back: int,
     is_familiar: bool,
     counts: Callable[[Any], bool],
-) -> Person | None:
-    """What the limits must know of a patient; None when there is no such patient.
+) -> Person:
+    """What the limits must know of a patient.
 
-    Args: days_back, how old visits may be that still count. is_familiar, whether the clinic has seen the patient
-    lately. counts, which of the visits to count.
+    Args: found, a row with the patient's own birth date and identity status. days_back, how old visits may be that
+    still count. is_familiar, whether the clinic has seen the patient lately. counts, which of the visits to count.
     """
-    found = next(iter(read_once(session, _PERSON, {"patient_id": patient_id})), None)
-    if found is None:
-        return None
     # From midnight, so that the same page asks the same again.
     since = (now - timedelta(days=days_back + 1) - LONGEST_VISIT).replace(hour=0, minute=0, second=0, microsecond=0)
     visits = tuple(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -29,6 +29,7 @@ from clinic_portal.models import (
     Appointment,
     Gender,
     Location,
+    Patient,
     Practitioner,
     PractitionerPreference,
     PractitionerVisitType,
@@ -225,14 +226,26 @@ _DOERS = (
         Practitioner.is_active,
     )
 )
-_PREFERENCES = select(PractitionerPreference.practitioner_id, PractitionerPreference.kind).where(
-    PractitionerPreference.patient_id == bindparam("patient_id")
-)
-_LAST_SEEN = (
-    select(Appointment.practitioner_id, Appointment.starts_at)
-    .where(Appointment.patient_id == bindparam("patient_id"), Appointment.status == Status.FULFILLED)
-    .order_by(Appointment.starts_at.desc())
-    .limit(1)
+
+
+def _last_seen(column: Any) -> Any:
+    """A column of the newest visit at which the patient was seen."""
+    newest = select(column).where(Appointment.patient_id == Patient.id, Appointment.status == Status.FULFILLED)
+    return newest.order_by(Appointment.starts_at.desc()).limit(1).scalar_subquery()
+
+
+# One row, or one for each practitioner with whom there is a standing rule.
+_PATIENT = (
+    select(
+        Patient.birth_on,
+        Patient.identity_status,
+        _last_seen(Appointment.practitioner_id).label("last_seen_by"),
+        _last_seen(Appointment.starts_at).label("last_seen_at"),
+        PractitionerPreference.practitioner_id,
+        PractitionerPreference.kind,
+    )
+    .outerjoin(PractitionerPreference, PractitionerPreference.patient_id == Patient.id)
+    .where(Patient.id == bindparam("patient_id"))
 )
 USUAL, SEEN_LAST = "usual", "seen_last"
 
@@ -248,9 +261,10 @@ def load_terms(session: Session, search: Search) -> Terms:
     if visit_type is None or not visit_type.is_active:
         raise NotFound("This kind of appointment is not offered.")
     grid_min = settings.number("grid_min")
-    familiar, never, last_seen_at = _history(session, search, settings, now)
-    has_been_here = search.patient_id is None or last_seen_at is not None
-    limits = _limits(session, search, rules_of(visit_type, settings), settings, now, last_seen_at)
+    patient = _patient(session, search)
+    familiar, never = _history(patient, settings, now)
+    has_been_here = search.patient_id is None or bool(patient and patient[0].last_seen_at)
+    limits = _limits(session, search, rules_of(visit_type, settings), settings, now, patient)
     return Terms(
         search=search,
         now=now,
@@ -268,14 +282,16 @@ def load_terms(session: Session, search: Search) -> Terms:
 
 
 def _limits(
-    session: Session, search: Search, rules: Rules, settings: Settings, now: datetime, last_seen_at: datetime | None
+    session: Session, search: Search, rules: Rules, settings: Settings, now: datetime, patient: Sequence[Any]
 ) -> Limits:
-    if search.patient_id is None or search.is_by_clinic:
+    if search.patient_id is None or search.is_by_clinic or not patient:
         return Limits(rules)
+    last_seen_at = patient[0].last_seen_at
     known_for = timedelta(days=DAYS_A_MONTH * settings.number("existing_within_months", search.visit_type_id))
     person = read_person(
         session,
         search.patient_id,
+        patient[0],
         now=now,
         days_back=rules.min_days_since_same,
         is_familiar=last_seen_at is not None and last_seen_at >= now - known_for,
@@ -318,25 +334,26 @@ def _doers(found: Catalogue, search: Search, grid_min: int, never: set[int], *, 
     return doers
 
 
-def _history(
-    session: Session, search: Search, settings: Settings, now: datetime
-) -> tuple[dict[int, str], set[int], datetime | None]:
-    """Practitioners the patient knows and why, those never to be chosen, and when the patient was last seen."""
+def _patient(session: Session, search: Search) -> Sequence[Any]:
+    """What is known of the patient, once for each standing rule; nothing when nobody in particular is meant."""
     if search.patient_id is None:
-        return {}, set(), None
+        return ()
+    return read_once(session, _PATIENT, {"patient_id": search.patient_id})
+
+
+def _history(patient: Sequence[Any], settings: Settings, now: datetime) -> tuple[dict[int, str], set[int]]:
+    """Practitioners the patient knows and why, and those never to be chosen."""
     familiar: dict[int, str] = {}
     never: set[int] = set()
-    whose = {"patient_id": search.patient_id}
-    last = next(iter(read_once(session, _LAST_SEEN, whose)), None)
     since = now - timedelta(days=DAYS_A_MONTH * settings.number("continuity_months"))
-    if last is not None and last.starts_at >= since:
-        familiar[last.practitioner_id] = SEEN_LAST
-    for practitioner_id, kind in read_once(session, _PREFERENCES, whose):
-        if kind == PreferenceKind.NEVER:
-            never.add(practitioner_id)
-        else:
-            familiar[practitioner_id] = USUAL
-    return familiar, never, None if last is None else last.starts_at
+    for row in patient:
+        if row.last_seen_at is not None and row.last_seen_at >= since:
+            familiar.setdefault(row.last_seen_by, SEEN_LAST)
+        if row.kind == PreferenceKind.NEVER:
+            never.add(row.practitioner_id)
+        elif row.kind is not None:
+            familiar[row.practitioner_id] = USUAL
+    return familiar, never
 
 
 _OWN_VISITS = (

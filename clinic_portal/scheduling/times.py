@@ -89,12 +89,16 @@ _NEXT_RELEASE = select(func.min(ClinicSession.bookable_from)).where(
 )
 
 
-def read_stretches(session: Session, terms: Terms, low_cell: int, high_cell: int) -> list[WorkStretch]:
+def read_stretches(
+    session: Session, terms: Terms, low_cell: int, high_cell: int, dead: list[Any] | None = None
+) -> list[WorkStretch]:
     """All public time of those who do such visits that meets the cells [low, high), neighbours joined.
 
     Reads further on both sides, so that a start near an end sees the hours around it.
+
+    Args: dead, the holds that do not bind, if they have just been read.
     """
-    holds = not_binding_holds(session, terms.now, terms.search.account_id)
+    holds = not_binding_holds(session, terms.now, terms.search.account_id) if dead is None else dead
     open_pieces = _open_pieces(session, terms, holds)
     rows = _read(session, terms, _asked(terms, low_cell, high_cell))
     return [_stretch(group, open_pieces) for group in _joined(rows, terms)]
