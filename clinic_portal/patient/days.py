@@ -14,15 +14,18 @@ from clinic_portal import clock
 from clinic_portal.models import Audience, ClinicSession, PractitionerVisitType, SessionStatus
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.search import Terms
+from clinic_portal.scheduling.strips import first_cell_from
 from clinic_portal.scheduling.times import FreeTime, free_days
+from clinic_portal.unchanged import kept_while_unchanged
 
 WINDOW = 14
 # A few days left over at the end join the window before.
 LEFT_OVER = 7
 PARTS = (("Morning", time(0), time(12)), ("Afternoon", time(12), time(17)), ("Evening", time(17), time.max))
 
-_IS_WORKED: Select[Any] = (
-    select(ClinicSession.id)
+_WORKED: Select[Any] = (
+    select(ClinicSession.first_cell)
+    .distinct()
     .join(PractitionerVisitType, PractitionerVisitType.practitioner_id == ClinicSession.practitioner_id)
     .where(
         PractitionerVisitType.visit_type_id == bindparam("visit_type_id"),
@@ -33,7 +36,6 @@ _IS_WORKED: Select[Any] = (
         ClinicSession.status == SessionStatus.PLANNED,
         ClinicSession.audience == Audience.PUBLIC,
     )
-    .limit(1)
 )
 
 
@@ -94,7 +96,7 @@ def describe(session: Session, terms: Terms, choice: Choice, url: Callable[..., 
         "zone": zone,
         "zone_name": zone.rpartition("/")[2].replace("_", " "),
         "has_several_zones": len(set(terms.zones.values())) > 1,
-        "days": [_day(session, terms, choice, day, url) for day in choice.times],
+        "days": _days(session, terms, choice, url),
         "earlier_url": None if window.is_first else url(**{"from": window.first - timedelta(days=WINDOW)}),
         "later_url": None if window.is_last else url(**{"from": after}),
         "day_on": choice.open_on,
@@ -108,16 +110,30 @@ def _zone(terms: Terms) -> str:
     return next(iter(terms.zones.values()))
 
 
-def _day(session: Session, terms: Terms, choice: Choice, day: date, url: Callable[..., str]) -> dict[str, Any]:
-    state = "free" if choice.times[day] else "full" if _is_worked(session, terms, day) else "closed"
-    return {"on": day, "url": url(day=day), "state": state, "is_open": day == choice.open_on}
+def _days(session: Session, terms: Terms, choice: Choice, url: Callable[..., str]) -> list[dict[str, Any]]:
+    worked = set() if all(choice.times.values()) else _worked_days(session, terms, choice.window)
+    return [
+        {
+            "on": day,
+            "url": url(day=day),
+            "state": "free" if times else "full" if day in worked else "closed",
+            "is_open": day == choice.open_on,
+        }
+        for day, times in choice.times.items()
+    ]
 
 
-def _is_worked(session: Session, terms: Terms, day: date) -> bool:
-    start, end = clock.day_bounds(day, _zone(terms))
-    bounds = {"low": masks.to_cell(start, terms.grid_min), "high": masks.to_cell(end, terms.grid_min)}
-    values = {**bounds, "visit_type_id": terms.search.visit_type_id, "places": list(terms.zones)}
-    return session.execute(_IS_WORKED, values).first() is not None
+def _worked_days(session: Session, terms: Terms, window: Window) -> set[date]:
+    """The days on which somebody who does such visits works; not asked again while nothing has changed."""
+    zone, after = _zone(terms), window.first + timedelta(days=window.days)
+    low, high = (first_cell_from(clock.day_bounds(day, zone)[0], terms.grid_min) for day in (window.first, after))
+    values = {"low": low, "high": high, "visit_type_id": terms.search.visit_type_id}
+    kept, key = kept_while_unchanged(session), (_WORKED, terms.grid_min, zone, *values.values(), *terms.zones)
+    if key not in kept:
+        cells = session.execute(_WORKED, {**values, "places": list(terms.zones)}).scalars()
+        kept[key] = {clock.local_date(masks.to_instant(cell, terms.grid_min), zone) for cell in cells}
+    found: set[date] = kept[key]
+    return found
 
 
 def _parts(choice: Choice, zone: str) -> list[tuple[str, list[datetime]]]:

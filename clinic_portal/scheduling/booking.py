@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.audit import Actor, ActorKind, record
-from clinic_portal.database import run, writing
+from clinic_portal.database import add_at_once, run, writing
 from clinic_portal.errors import BadTransition, NotFound, PatientBusy
 from clinic_portal.models import (
     ACTIVE,
@@ -87,8 +87,7 @@ def reserve_slot(
     placement, terms = _take(db, actor, search, starts_at, hold_id)
     visit = _new_visit(actor, search, placement, terms, origin or ORIGIN_OF[actor.kind])
     visit.note = allowed_note(note, is_sensitive=terms.limits.rules.is_sensitive)
-    db.add(visit)
-    db.flush()
+    add_at_once(db, visit)
     _note_attempt(db, visit, placement, terms.now)
     record(db, actor, "reserve", visit, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
     outbox.tell_booked(db, visit)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.audit import Actor
-from clinic_portal.database import run, writing
+from clinic_portal.database import add_at_once, run, writing
 from clinic_portal.errors import NotAllowed, NotFound
 from clinic_portal.models import Account, Hold, HoldEnd, HoldKind
 from clinic_portal.scheduling import claims
@@ -60,8 +60,7 @@ def hold_slot(
     placement = place(db, terms, starts_at, old, dead)
     hold = _new_hold(actor.account_id, search, terms, placement, kind)
     hold.note = allowed_note(clean_note(note), is_sensitive=terms.limits.rules.is_sensitive)
-    db.add(hold)
-    db.flush()
+    add_at_once(db, hold)
     return hold
 
 
