@@ -23,7 +23,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, CursorResult, Engine, Executable, Table, event, insert, inspect, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError
-from sqlalchemy.orm import Session, make_transient_to_detached
+from sqlalchemy.orm import Session, SessionTransaction, make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 
 from clinic_portal.errors import Busy, Overlap
@@ -313,12 +313,13 @@ def _refuse_dead_connection(connection: Any, _record: Any, _proxy: Any) -> None:
         raise DisconnectionError
 
 
-def _read_without_transaction(session: Session, _transaction: Any, connection: Connection) -> None:
+def _read_without_transaction(_session: Session, transaction: SessionTransaction, connection: Connection) -> None:
     """Spare Postgres the BEGIN and ROLLBACK around what a page reads.
 
     There each statement sees what is committed when it begins, inside a transaction or not.
     """
-    if session.get_bind().dialect.name == "postgresql":
+    # A savepoint begins inside a transaction, which it must not change.
+    if connection.dialect.name == "postgresql" and not transaction.nested:
         connection.connection.driver_connection.autocommit = not _depth.get()  # type: ignore[union-attr]
 
 

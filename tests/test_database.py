@@ -277,6 +277,20 @@ def test_a_page_reads_without_a_transaction_and_a_migration_has_one(postgres_app
         assert _in_transaction(connection) is True
 
 
+def test_a_savepoint_gives_back_its_part_and_the_rest_is_committed(any_app: Flask) -> None:
+    @writing
+    def work(session: Session) -> None:
+        put_setting(session, "horizon_days", 7)
+        session.flush()
+        savepoint = session.begin_nested()
+        put_setting(session, "sessions_ahead_days", 7)
+        session.flush()
+        savepoint.rollback()
+
+    work()
+    assert names() == {"horizon_days"}
+
+
 def _in_transaction(connection: EngineConnection) -> bool:
     status = connection.connection.driver_connection.info.transaction_status  # type: ignore[union-attr]
     return bool(status == psycopg.pq.TransactionStatus.INTRANS)

@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 
 from clinic_portal import clock
 from clinic_portal.accounts import actor_for, patients_for
-from clinic_portal.database import db
+from clinic_portal.database import db, remembered
 from clinic_portal.errors import NotAllowed, NotBookableOnline, NotFound
 from clinic_portal.models import (
     Account,
@@ -28,7 +28,7 @@ from clinic_portal.models import (
 from clinic_portal.patient.reading import read_needs, read_public_id, read_safety, write_safety
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.safety import SafetyAnswer, from_kept
-from clinic_portal.scheduling.search import Need, Search, load_terms
+from clinic_portal.scheduling.search import Need, Search, Terms, load_terms
 from clinic_portal.settings import load_settings
 from clinic_portal.unchanged import kept_while_unchanged
 
@@ -231,7 +231,22 @@ def refusal_of(account: Account, answers: Answers) -> NotBookableOnline | None:
     if answers.patient is None:
         return None
     anywhere = replace(answers, any_place=True, location=None, needs=frozenset())
-    return load_terms(db.session(), anywhere.search(account)).refusal()
+    return terms_for(anywhere.search(account)).refusal()
+
+
+def terms_for(search: Search) -> Terms:
+    """The terms of a search, made once while a page reads.
+
+    Raises: as `load_terms`.
+    """
+    session = db.session()
+    memory = remembered(session)
+    if memory is None:
+        return load_terms(session, search)
+    if search not in memory:
+        memory[search] = load_terms(session, search)
+    terms: Terms = memory[search]
+    return terms
 
 
 def places_for(session: Session, visit_type: VisitType) -> list[Location]:

@@ -15,10 +15,11 @@ from clinic_portal.database import db
 from clinic_portal.errors import DomainError, InvalidRequest, NotFound, PatientBusy, SlotTaken
 from clinic_portal.models import Account, Appointment, Relation
 from clinic_portal.patient import days
+from clinic_portal.patient.answers import terms_for
 from clinic_portal.patient.cards import card_of
 from clinic_portal.patient.reading import read_date, read_instant
 from clinic_portal.scheduling.holds import hold_slot
-from clinic_portal.scheduling.search import Search, Terms, load_terms
+from clinic_portal.scheduling.search import Search, Terms
 from clinic_portal.scheduling.times import FreeTime, is_known_as_taken, nearest_alternatives
 from clinic_portal.unchanged import kept_while_unchanged
 from clinic_portal.web import page, see_other
@@ -162,7 +163,7 @@ def _why(time: FreeTime, wanted_at: datetime, zone: str) -> str:
 def _terms(choosing: Choosing) -> Terms | None:
     """The terms of the search; None when no place can give what is needed."""
     try:
-        return load_terms(db.session(), choosing.search)
+        return terms_for(choosing.search)
     except NotFound:
         return None
 

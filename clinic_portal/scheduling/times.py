@@ -275,24 +275,32 @@ def _count_alike(rows: Iterable[Any], terms: Terms, open_pieces: dict[int, list[
 
 def free_times_between(session: Session, terms: Terms, low: datetime, high: datetime) -> list[FreeTime]:
     """The starts free now in [low, high), in order."""
-    return [time for time, _ in _listed(session, terms, low, high)]
+    return [time for times in _by_day(session, terms, low, high).values() for time in times]
 
 
-def _listed(session: Session, terms: Terms, low: datetime, high: datetime) -> Iterator[tuple[FreeTime, date]]:
+def _by_day(session: Session, terms: Terms, low: datetime, high: datetime) -> dict[date, tuple[FreeTime, ...]]:
+    free = _starts_by_place(session, terms, low, high)
+    starts = tuple((place, mask, terms.zones[place]) for place, (mask, _) in free.items())
+    base = first_cell_from(low, terms.grid_min)
+    return _written_out(starts, base, terms.grid_min)
+
+
+@lru_cache(maxsize=64)
+def _written_out(
+    starts: tuple[tuple[int, int, str], ...], base: int, grid_min: int
+) -> dict[date, tuple[FreeTime, ...]]:
+    """The starts of each place in order, by local day; pure, and mostly the same for everybody who looks."""
+    zones = {place: zone for place, _, zone in starts}
     found: dict[int, list[int]] = {}
-    for place, (mask, base) in _starts_by_place(session, terms, low, high).items():
+    for place, mask, _ in starts:
         for bit in masks.bits(mask):
             found.setdefault(base + bit, []).append(place)
+    days: dict[date, list[FreeTime]] = {}
     for cell in sorted(found):
-        places = found[cell]
-        yield _free_time(cell, terms.grid_min, tuple(places), terms.zones[places[0]])
-
-
-@lru_cache(maxsize=20_000)
-def _free_time(cell: int, grid_min: int, places: tuple[int, ...], zone: str) -> tuple[FreeTime, date]:
-    """A start as it is shown, and its local day: the same for everybody who looks at these weeks."""
-    starts_at = masks.to_instant(cell, grid_min)
-    return FreeTime(starts_at, places), clock.local_date(starts_at, zone)
+        starts_at = masks.to_instant(cell, grid_min)
+        time = FreeTime(starts_at, tuple(found[cell]))
+        days.setdefault(clock.local_date(starts_at, zones[found[cell][0]]), []).append(time)
+    return {day: tuple(times) for day, times in days.items()}
 
 
 def find_free_times(session: Session, search: Search, first_day: date, days: int) -> dict[date, list[FreeTime]]:
@@ -313,9 +321,9 @@ def free_days(session: Session, terms: Terms, first_day: date, days: int) -> dic
     allowed = {day for day in found if terms.limits.refusal_on(day) is None}
     low, high = terms.window(first_day, days)
     if low < high and allowed:
-        for time, day in _listed(session, terms, low, high):
+        for day, times in _by_day(session, terms, low, high).items():
             if day in allowed:
-                found[day].append(time)
+                found[day] = list(times)
     return found
 
 
