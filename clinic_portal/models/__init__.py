@@ -70,6 +70,7 @@ from clinic_portal.models.schedule import (
     VisitType,
     WhoMayBook,
 )
+from clinic_portal.models.tasks import Task, TaskKind
 
 __all__ = [
     "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "MAX_NOTE", "AccessEntry", "AccessPlace", "Account", "AccountInvitation",
@@ -79,6 +80,6 @@ __all__ = [
     "IdentityStatus", "Lease", "Location", "Mode", "Notification", "Origin", "Outcome", "Patient", "PatientAccess",
     "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerVisitType", "PreferenceKind",
     "PriorityClass", "Recipient", "Relation", "ReleasePolicy", "Role", "RoleGrant", "RoleName", "RuleKind",
-    "SessionStatus", "Setting", "Status", "Submission", "Throttle", "UTCDateTime", "VisitType", "WhoMayBook",
-    "columns_of", "fold", "id_from_reference", "new_public_id", "years_between",
+    "SessionStatus", "Setting", "Status", "Submission", "Task", "TaskKind", "Throttle", "UTCDateTime", "VisitType",
+    "WhoMayBook", "columns_of", "fold", "id_from_reference", "new_public_id", "years_between",
 ]  # fmt: skip
