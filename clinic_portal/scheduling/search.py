@@ -24,6 +24,7 @@ from clinic_portal.errors import (
     SafetyAnswerMissing,
     TooSoon,
 )
+from clinic_portal.languages import N_
 from clinic_portal.models import (
     ACTIVE,
     Appointment,
@@ -156,7 +157,7 @@ class Terms:
         try:
             masks.to_cell(starts_at, self.grid_min)
         except ValueError as error:
-            raise InvalidRequest("Choose one of the times on the page.") from error
+            raise InvalidRequest(N_("Choose one of the times on the page.")) from error
         if starts_at < self.earliest_at:
             raise TooSoon
         if all(clock.local_date(starts_at, zone) > self._horizon[1] for zone in set(self.zones.values())):
@@ -259,7 +260,7 @@ def load_terms(session: Session, search: Search) -> Terms:
     now, settings = clock.now(), found.made(settings_in)
     visit_type = next(iter(found.rows(_VISIT_TYPE, visit_type_id=search.visit_type_id)), None)
     if visit_type is None or not visit_type.is_active:
-        raise NotFound("This kind of appointment is not offered.")
+        raise NotFound(N_("This kind of appointment is not offered."))
     grid_min = settings.number("grid_min")
     patient = _patient(session, search)
     familiar, never = _history(patient, settings, now)
@@ -318,7 +319,7 @@ def _zones(found: Catalogue, search: Search) -> dict[int, str]:
         if search.location_id in (None, row.id) and (row.is_step_free or Need.STEP_FREE not in search.needs)
     }
     if not zones:
-        raise NotFound("No place fits what was asked for.")
+        raise NotFound(N_("No place fits what was asked for."))
     return zones
 
 
