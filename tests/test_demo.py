@@ -29,6 +29,7 @@ from clinic_portal.models import (
     AvailabilityException,
     AvailabilityRule,
     Base,
+    CatalogueStamp,
     ClinicSession,
     Closure,
     ContactKind,
@@ -98,12 +99,13 @@ def count(session: Session, kind: type[Any]) -> int:
 
 
 def rows_of(session: Session) -> Rows:
-    """Every row of every table, but for the password hashes, which carry a random salt."""
+    """Every row of every table, but for what is random on purpose: the salt of passwords, and the catalogue's stamp."""
     return {
         table.name: [
             tuple(row) for row in session.execute(select(*[each for each in table.c if each.name != "password"]))
         ]
         for table in Base.metadata.sorted_tables
+        if table.name != CatalogueStamp.__tablename__
     }
 
 
