@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,9 @@ from clinic_portal.audit import Actor, record
 from clinic_portal.database import run, writing
 from clinic_portal.errors import InvalidRequest
 from clinic_portal.models import Setting, VisitType
+
+ROOM = "{room}"
+_ROOMS_SHAPE = re.compile(r"https://[^\s{}]+\{room\}[^\s{}]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,16 @@ def _short(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= 200
 
 
+def _window(value: Any) -> bool:
+    """No window, or one of which whole ones make a day."""
+    return _whole(0, 720)(value) and (value == 0 or (value >= 15 and 24 * 60 % value == 0))
+
+
+def _rooms(value: Any) -> bool:
+    """Nothing, or an address with exactly one place for the name of a room."""
+    return value == "" or (isinstance(value, str) and _ROOMS_SHAPE.fullmatch(value) is not None and len(value) <= 200)
+
+
 def _lines(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip()) and len(value) <= 2000
 
@@ -59,6 +73,7 @@ DEFINITIONS = (
     Definition("sessions_ahead_days", 90, "days", "how far ahead sessions are made", is_valid=_whole(1, 400)),
     Definition("horizon_days", 42, "days", "how far ahead patients book", True, _whole(0, 400)),
     Definition("minimum_notice_min", 120, "minutes", "shortest time from booking to visit", True, _whole(0, 100_000)),
+    Definition("remote_notice_min", 60, "minutes", "the same for a visit by phone or video", True, _whole(0, 100_000)),
     Definition("new_patient_notice_min", 1440, "minutes", "the same for people whom the clinic does not know yet",
                True, _whole(0, 100_000)),
     Definition("existing_within_months", 24, "months", "somebody seen within this time is known to the clinic", True,
@@ -72,6 +87,11 @@ DEFINITIONS = (
                _whole(0, 100_000)),
     Definition("late_cancel_min", 1440, "minutes", "a cancel closer to the visit is marked late", True,
                _whole(0, 100_000)),
+    Definition("shown_window_min", 120, "minutes",
+               "visits by phone are told as a stretch of the day this long; 0: to the minute", True, _window),
+    Definition("video_rooms", "", "address",
+               "the clinic's video rooms, with `{room}` for the name of each visit's own; empty: no video",
+               is_valid=_rooms),
     Definition("checkout_hold_min", 10, "minutes", "how long a chosen time is kept while answers are checked",
                is_valid=_whole(1, 60)),
     Definition("staff_hold_min", 5, "minutes", "how long the desk keeps a time while on the phone",

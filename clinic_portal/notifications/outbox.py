@@ -92,14 +92,20 @@ def tell_moved(
     old_starts_at: datetime,
     old_practitioner_id: int,
     old_location_id: int | None = None,
+    old_window_min: int = 0,
 ) -> None:
     """Tell everybody that a visit was moved; a practitioner who lost it hears of a cancel, one who got it of a booking.
 
-    Args: appointment: flushed, as it is now; old_location_id: where it was, if elsewhere.
+    Args: appointment: flushed, as it is now; old_location_id: where it was, if elsewhere;
+    old_window_min: how long the stretch of the day was that the patient had been told.
     Rings: deliver_notifications, after the caller's commit.
     Source: UC6.1, UC6.3.
     """
-    facts = {"old_starts_at": old_starts_at.isoformat(), "old_location_id": old_location_id}
+    facts = {
+        "old_starts_at": old_starts_at.isoformat(),
+        "old_location_id": old_location_id,
+        "old_window_min": old_window_min,
+    }
     if old_practitioner_id == appointment.practitioner_id:
         practitioners: dict[int | None, Event] = {old_practitioner_id: Event.MOVED}
     else:

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from heapq import nsmallest
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Integer, bindparam, select, type_coerce
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
@@ -15,6 +15,7 @@ from clinic_portal.database import run
 from clinic_portal.models import (
     ACTIVE,
     MAX_CELLS,
+    MODE_BIT,
     Appointment,
     Audience,
     ClinicSession,
@@ -66,6 +67,7 @@ _SESSIONS = (
         ClinicSession.status == SessionStatus.PLANNED,
         ClinicSession.audience == Audience.PUBLIC,
         ClinicSession.bookable_from <= bindparam("now"),
+        type_coerce(ClinicSession.modes, Integer).bitwise_and(bindparam("mode", type_=Integer)) != 0,
     )
     .order_by(ClinicSession.practitioner_id, ClinicSession.first_cell)
 )
@@ -100,6 +102,8 @@ def _read(
             "low": low_cell - MAX_CELLS - reach,
             "high": high_cell + MAX_CELLS + reach,
             "now": terms.now,
+            # Nobody's hours are for visits at home: staff plan these.
+            "mode": MODE_BIT.get(terms.search.mode, 0),
         },
     ).all()
     return _joined(rows, terms), _open_pieces(session, terms)
