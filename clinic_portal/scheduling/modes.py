@@ -16,7 +16,8 @@ JOIN_BEFORE = timedelta(minutes=15)
 
 
 def offered_modes(modes: Modes, settings: Settings) -> list[Mode]:
-    """Those of a visit type's modes that the clinic can offer, in the order in which they are asked; video needs rooms."""
+    """Those of a visit type's modes that the clinic can offer, in the order in which they are asked."""
+    # Without rooms nobody could meet.
     has_rooms = bool(settings.value("video_rooms"))
     return [mode for mode in Mode if mode in modes and (mode is not Mode.VIDEO or has_rooms)]
 

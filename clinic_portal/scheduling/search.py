@@ -123,6 +123,8 @@ class Terms:
     notice: timedelta = field(default_factory=timedelta)
     # The practitioner of last time, if such visits can be had there.
     same_id: int | None = None
+    # When the visit that is moved begins now.
+    moved_from: datetime | None = None
 
     @property
     def window_min(self) -> int:
@@ -252,7 +254,9 @@ _LAST_SEEN = (
     .order_by(Appointment.starts_at.desc())
     .limit(1)
 )
-_MOVED = select(Appointment.mode, Appointment.practitioner_id).where(Appointment.id == bindparam("moving_id"))
+_MOVED = select(Appointment.mode, Appointment.practitioner_id, Appointment.starts_at).where(
+    Appointment.id == bindparam("moving_id")
+)
 
 
 def load_terms(session: Session, search: Search) -> Terms:
@@ -289,6 +293,7 @@ def load_terms(session: Session, search: Search) -> Terms:
         limits=limits,
         notice=_notice(search, limits, settings),
         same_id=same_id if same_id in doers else None,
+        moved_from=None if moved is None else moved.starts_at,
     )
 
 

@@ -34,4 +34,5 @@ def _others(session: Session, terms: Terms, starts_at: datetime) -> list[datetim
     if (low := max(low, terms.earliest_at)) >= high:
         return []
     found = [time.starts_at for time in free_times_between(session, terms, low, high)]
-    return [other for other in found if other != starts_at]
+    # Where a visit is now counts as free while it is moved, but moving there is no move.
+    return [other for other in found if other not in (starts_at, terms.moved_from)]
