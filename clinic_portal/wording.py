@@ -82,6 +82,34 @@ def day_and_time(instant: datetime, zone: str) -> str:
     return f"{date_short(clock.local_date(instant, zone))}, {time_short(instant, zone)}"
 
 
+def time_told(instant: datetime, zone: str, window_min: int) -> str:
+    """What a patient reads as the time: "10:15am", or "between 10am and 12 midday" where a stretch of the day is told.
+
+    Args: window_min, the length of the stretch; 0 where the time is told to the minute.
+    """
+    if not window_min:
+        return time_short(instant, zone)
+    low, high = clock.window_around(instant, zone, window_min)
+    return languages._("between %(start)s and %(end)s", start=time_short(low, zone), end=time_short(high, zone))
+
+
+def when_told(instant: datetime, zone: str, window_min: int) -> str:
+    """Day and time as a patient reads them: "Tuesday 24 November, between 10am and 12 midday"."""
+    return f"{date_short(clock.local_date(instant, zone))}, {time_told(instant, zone, window_min)}"
+
+
+def masked_number(number: str) -> str:
+    """Enough of a phone number to know which one it is: "07… 362"."""
+    digits = [letter for letter in number if letter.isdigit()]
+    return f"{'+' if number.startswith('+') else ''}{''.join(digits[:2])}… {''.join(digits[-3:])}"
+
+
+def masked_address(address: str) -> str:
+    """Enough of an e-mail address to know which one it is: "a…@example.com"."""
+    name, _at, host = address.partition("@")
+    return f"{name[:1]}…@{host}"
+
+
 def say(error: DomainError) -> str:
     """Why something was refused, to the reader of the page; `str(error)` is for logs."""
     facts = {name: _fact(value) for name, value in error.facts.items()}

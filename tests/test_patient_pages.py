@@ -291,7 +291,16 @@ def test_a_day_is_free_full_or_closed(alice: Visitor, world: World) -> None:
     says = words_of(alice.get(times_url(world)))
     assert "Tuesday 3 March, Free" in says
     assert "Wednesday 4 March, Full" in says
+    assert "Closed from Thursday 5 March to Sunday 15 March" in says
+
+
+def test_shut_days_are_said_in_words(alice: Visitor, world: World) -> None:
+    for day in (1, 2, 4, 7, 8):
+        open_clinic(world, day=day)
+    says = words_of(alice.get(times_url(world)))
+    assert "Friday 6 March, Free Closed at the weekend Mon 9 Mar" in says
     assert "Thursday 5 March, Closed" in says
+    assert "Closed from Wednesday 11 March to Sunday 15 March" in says
 
 
 def test_later_and_earlier_dates_are_plain_links_within_what_can_be_booked(alice: Visitor, world: World) -> None:

@@ -6,7 +6,9 @@ from flask import Flask
 
 from clinic_portal.patient import (
     booking,
+    checking,
     emergency,
+    modes,
     moving,
     own_record,
     people,
@@ -22,7 +24,7 @@ from clinic_portal.patient.blueprint import blueprint
 __all__ = ["install"]
 
 # Views register themselves when their modules are read.
-VIEWS = (questions, emergency, booking, moving, visits, refusals, profile, people, own_record, privacy)
+VIEWS = (questions, emergency, modes, booking, checking, moving, visits, refusals, profile, people, own_record, privacy)
 
 
 def install(app: Flask) -> None:

@@ -15,6 +15,7 @@ from clinic_portal.languages import N_, _
 from clinic_portal.models import ContactKind, ContactPoint, Patient, PatientAccess, Relation
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.contact_words import WORDS
+from clinic_portal.patient.going_on import check_left
 from clinic_portal.patient.reading import read_public_id
 from clinic_portal.profile import contacts
 from clinic_portal.profile.rights import contact_for, right_for
@@ -220,6 +221,7 @@ def _show(right: PatientAccess, rights: list[PatientAccess]) -> Response:
         has_email=any(contact.is_usable and contact.kind == ContactKind.EMAIL for contact in live),
         has_phone=any(contact.is_usable and contact.kind in PHONES for contact in live),
         kinds={kind.value: _(words.one) for kind, words in WORDS.items()},
+        back_url=check_left(),
     )
 
 
@@ -336,8 +338,9 @@ def _url(right: PatientAccess) -> str:
 
 
 def _back(right: PatientAccess, news: str) -> Response:
+    """Back to the details, or to the answers that somebody was checking meanwhile."""
     flash(news, "success")
-    return see_other(_url(right))
+    return see_other(check_left() or _url(right))
 
 
 def _errors(field: str, problem: str | None) -> list[Mapping[str, str]]:

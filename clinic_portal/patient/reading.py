@@ -11,7 +11,8 @@ from itsdangerous import BadSignature, URLSafeSerializer
 
 from clinic_portal.errors import InvalidRequest, NotFound
 from clinic_portal.languages import N_
-from clinic_portal.models import CancelReason, Patient, VisitType
+from clinic_portal.models import MODE_BIT, CancelReason, Mode, Patient, VisitType
+from clinic_portal.scheduling.continuity import Continuity
 from clinic_portal.scheduling.safety import SafetyAnswer
 from clinic_portal.scheduling.search import Need
 
@@ -20,6 +21,8 @@ _INSTANT_SHAPE = re.compile(r"\d{8}T\d{4}Z", re.ASCII)
 _DATE_SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _PUBLIC_ID_SHAPE = re.compile(r"[A-Za-z0-9_-]{1,24}", re.ASCII)
 _TOKEN_SHAPE = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
+
+PARTS_OF_DAY = ("morning", "afternoon", "evening")
 
 # What a patient may answer when asked why; the clinic has reasons of its own.
 PATIENT_REASONS = {
@@ -97,6 +100,42 @@ def read_needs(values: Iterable[str]) -> frozenset[Need] | None:
     if unknown := asked - {need.value for need in Need}:
         raise InvalidRequest(N_("Choose what you need, or “No”, but not both.") if "none" in unknown else "")
     return frozenset(Need(value) for value in asked)
+
+
+def read_mode(text: str) -> Mode:
+    """One of the modes that patients may choose.
+
+    Raises: NotFound.
+    """
+    mode = next((mode for mode in MODE_BIT if mode.value == text), None)
+    if mode is None:
+        raise NotFound
+    return mode
+
+
+def read_continuity(text: str | None) -> Continuity:
+    """How much it matters to see the same person; no answer means that it does not.
+
+    Raises: NotFound.
+    """
+    if not text:
+        return Continuity.NONE
+    wish = next((wish for wish in Continuity if wish.value == text), None)
+    if wish is None:
+        raise NotFound
+    return wish
+
+
+def read_part(text: str | None) -> str | None:
+    """The part of the day that alone is to be shown, or None for all of it.
+
+    Raises: NotFound.
+    """
+    if not text:
+        return None
+    if text not in PARTS_OF_DAY:
+        raise NotFound
+    return text
 
 
 def write_safety(safety: SafetyAnswer, patient: Patient, visit_type: VisitType) -> str:

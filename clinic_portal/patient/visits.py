@@ -119,7 +119,8 @@ def cancelled(public_id: str) -> Response:
     card = _card(visit)
     if visit.status != Status.CANCELLED:
         return see_other(_url("appointment", card))
-    return page("patient/cancelled.html", appointment=card, next_steps=[_told(visit)])
+    again_url = url_for("patient.visit_type", patient=visit.patient.public_id)
+    return page("patient/cancelled.html", appointment=card, told=_told(visit), again_url=again_url)
 
 
 def _visit(public_id: str) -> Appointment:
@@ -144,13 +145,14 @@ def _confirmation(public_id: str, title: str) -> Response:
     card = _card(visit)
     if not card.can_cancel:
         return see_other(_url("appointment", card))
-    steps = [_told(visit), card.how_to_prepare]
+    has_others = len(patients_for(signed_in_account())) > 1
     return page(
         "patient/booked.html",
         title=title,
         appointment=card,
-        next_steps=[step for step in steps if step],
+        told=_told(visit),
         calendar_url=_calendar_url(card),
+        others_url=url_for("patient.who") if has_others else None,
     )
 
 
