@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +44,22 @@ def _lines(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip()) and len(value) <= 2000
 
 
+# In place of a list that is empty.
+NONE = "none"
+_OFFSETS = re.compile(r"[1-9]\d?[dh]( [1-9]\d?[dh]){0,4}", re.ASCII)
+_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", re.ASCII)
+
+
+def _offsets(value: Any) -> bool:
+    return isinstance(value, str) and (value == NONE or bool(_OFFSETS.fullmatch(value)))
+
+
+def _hours(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    return value == NONE or (bool(_HOURS.fullmatch(value)) and value[:5] != value[6:])
+
+
 DEFINITIONS = (
     Definition("clinic_name", "Clinic", "text", "name in page headers and mails", is_valid=_short),
     Definition("clinic_phone", "Ask at the desk", "text", "number that every page and mail tells", is_valid=_short,
@@ -72,6 +89,12 @@ DEFINITIONS = (
                _whole(0, 100_000)),
     Definition("late_cancel_min", 1440, "minutes", "a cancel closer to the visit is marked late", True,
                _whole(0, 100_000)),
+    Definition("reminders", "3d 1d", "days and hours", "how long before a visit reminders come, or `none`", True,
+               _offsets),
+    Definition("reminders_remote", "1h", "days and hours", "further ones for visits by phone or video, or `none`", True,
+               _offsets),
+    Definition("quiet_hours", "20:00-08:00", "wall clock",
+               "when no reminder comes: it comes before them instead; or `none`", is_valid=_hours),
     Definition("checkout_hold_min", 10, "minutes", "how long a chosen time is kept while answers are checked",
                is_valid=_whole(1, 60)),
     Definition("staff_hold_min", 5, "minutes", "how long the desk keeps a time while on the phone",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, time
 
 from clinic_portal import clock
@@ -43,6 +44,12 @@ def time_short(instant: datetime, zone: str) -> str:
 def day_and_time(instant: datetime, zone: str) -> str:
     """The day and time at the place: "Tuesday 24 November, 10:15am"."""
     return f"{date_short(clock.local_date(instant, zone))}, {time_short(instant, zone)}"
+
+
+def days_listed(days: Sequence[date]) -> str:
+    """Some days in a sentence: "Saturday 21 November and Monday 23 November"."""
+    *first, last = (date_short(day) for day in days)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _said(shown: time) -> str:
