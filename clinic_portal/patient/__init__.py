@@ -7,6 +7,7 @@ from flask import Flask
 from clinic_portal.patient import (
     booking,
     emergency,
+    mail_links,
     moving,
     own_record,
     people,
@@ -22,7 +23,7 @@ from clinic_portal.patient.blueprint import blueprint
 __all__ = ["install"]
 
 # Views register themselves when their modules are read.
-VIEWS = (questions, emergency, booking, moving, visits, refusals, profile, people, own_record, privacy)
+VIEWS = (questions, emergency, booking, moving, visits, refusals, profile, people, own_record, privacy, mail_links)
 
 
 def install(app: Flask) -> None:

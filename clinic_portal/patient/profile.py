@@ -15,6 +15,7 @@ from clinic_portal.models import ContactKind, ContactPoint, Patient, PatientAcce
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.reading import read_public_id
 from clinic_portal.profile import contacts
+from clinic_portal.profile.reminding import want_reminders
 from clinic_portal.profile.rights import contact_for, right_for
 from clinic_portal.web import page, see_other
 from clinic_portal.wording import date_plain
@@ -186,6 +187,20 @@ def confirm_end(contact_id: str) -> Response:
     return _back(right, f"The {KIND_WORDS[contact.kind].lower()} is removed.")
 
 
+@blueprint.post("/profile/<person_id>/reminders")
+@signed_in
+def reminders(person_id: str) -> Response:
+    """Send reminders from now on, or none."""
+    account = signed_in_account()
+    right = right_for(account, read_public_id(person_id))
+    wanted = request.form.get("wanted")
+    if wanted not in ("yes", "no"):
+        raise InvalidRequest("Choose whether we send reminders.")
+    actor = actor_for(account, right.patient_id)
+    want_reminders(actor=actor, patient_id=right.patient_id, wanted=wanted == "yes")
+    return _back(right, "We will send reminders again." if wanted == "yes" else "We will send no more reminders.")
+
+
 @blueprint.route("/verify-email/<token>", methods=["GET", "POST"])
 def verify_email(token: str) -> Response:
     """What the link in a mail leads to. Opening it changes nothing: mail programs open links by themselves."""
@@ -221,6 +236,7 @@ def _show(right: PatientAccess, rights: list[PatientAccess]) -> Response:
         ways=[_way(contact, patient) for contact in live],
         has_email=any(contact.is_usable and contact.kind == ContactKind.EMAIL for contact in live),
         has_phone=any(contact.is_usable and contact.kind in PHONES for contact in live),
+        wants_reminders=patient.reminders_stopped_at is None,
         kinds={kind.value: words.lower() for kind, words in KIND_WORDS.items()},
     )
 

@@ -19,12 +19,14 @@ from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest, NotAllowed
 from clinic_portal.models import Appointment, Status
 from clinic_portal.notifications.messages import calendar_file
+from clinic_portal.notifications.reminders import days_of_reminders
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.cards import Card, card_of, names_of
 from clinic_portal.patient.reading import PATIENT_REASONS, read_public_id, read_reason, read_token
 from clinic_portal.scheduling.booking import cancel_appointment
 from clinic_portal.settings import load_settings
 from clinic_portal.web import page, see_other
+from clinic_portal.wording import days_listed
 
 PAST_SHOWN = 20
 AHEAD = (Status.BOOKED, Status.ARRIVED)
@@ -54,10 +56,12 @@ def appointments() -> Response:
 @signed_in
 def appointment(public_id: str) -> Response:
     """One appointment, at an address that lasts."""
-    card = _card(_visit(public_id))
+    visit = _visit(public_id)
+    card = _card(visit)
     return page(
         "patient/appointment.html",
         appointment=card,
+        reminded=_reminded(visit) if card.can_cancel else None,
         calendar_url=_calendar_url(card),
         back_url=url_for("patient.appointments"),
     )
@@ -142,7 +146,7 @@ def _confirmation(public_id: str, title: str) -> Response:
     card = _card(visit)
     if not card.can_cancel:
         return see_other(_url("appointment", card))
-    steps = [_told(visit), card.how_to_prepare]
+    steps = [_told(visit), _reminded(visit), card.how_to_prepare]
     return page(
         "patient/booked.html",
         title=title,
@@ -157,6 +161,12 @@ def _told(visit: Appointment) -> str:
     if any(point.is_usable and point.kind == "email" for point in visit.patient.contact_points):
         return "We are sending you an e-mail about this."
     return "We have no e-mail address for you, so please note this down."
+
+
+def _reminded(visit: Appointment) -> str | None:
+    """When reminders come, as they are planned."""
+    days = days_of_reminders(db.session(), visit)
+    return f"We will remind you on {days_listed(days)}." if days else None
 
 
 def _cancel_page(card: Card, problem: str | None = None) -> Response:
