@@ -66,7 +66,8 @@ def link_cancel(token: str) -> Response:
     """Are you sure you want to cancel?"""
     asked = _visit_link(token)
     linked = find_linked(db.session(), asked)
-    if request.method == "GET":
+    # Not "GET": mail programs also look with HEAD.
+    if request.method != "POST":
         return _cancel_page(linked, token) if linked.state is LinkState.OPEN else _dead_page(linked)
     try:
         cancel_by_link(link=asked, reason=read_reason(request.form.get("reason")))
@@ -94,7 +95,7 @@ def link_done(token: str) -> Response:
 def stop(token: str) -> Response:
     """No more reminders by e-mail. Mail programs may press the button for their reader (RFC 8058)."""
     asked = _stop_link(token)
-    if request.method == "GET":
+    if request.method != "POST":
         return page("patient/stop_reminders.html", state="asks")
     try:
         stop_reminders(link=asked)

@@ -105,7 +105,7 @@ def add_contact(person_id: str, kind: str) -> Response:
     account = signed_in_account()
     right, of_kind = right_for(account, read_public_id(person_id)), ContactKind(kind)
     title = f"Add {_a(KIND_WORDS[of_kind].lower())}"
-    if request.method == "GET":
+    if request.method != "POST":
         return _form(right, of_kind, title, "", None)
     try:
         made = contacts.add_contact(
@@ -127,7 +127,7 @@ def change_contact(contact_id: str) -> Response:
     account = signed_in_account()
     contact, right = contact_for(account, read_public_id(contact_id))
     title = f"Change {_the(contact)}"
-    if request.method == "GET":
+    if request.method != "POST":
         return _form(_if_live(contact, right), contact.kind, title, contact.value, contact.whose)
     try:
         made = contacts.change_contact(
@@ -207,7 +207,7 @@ def verify_email(token: str) -> Response:
     public_id = links.read_check(current_app.config["PORTAL"].secret_key, token)
     if public_id is None:
         return page("patient/verify_email.html", status=404, state="old")
-    if request.method == "GET":
+    if request.method != "POST":
         return page("patient/verify_email.html", state="asks")
     try:
         contacts.verify_contact(public_id=public_id)
