@@ -102,8 +102,7 @@ def _have_messages_sent() -> None:
 # Everything that happens by itself. The sweeper looks every five seconds.
 DUTIES = (
     Duty("send messages", _have_messages_sent, _every(4)),
-    # Long: a clinic that changes its settings has thousands of visits ahead.
-    Duty("plan reminders", plan_all, _every(60), lease=timedelta(minutes=5)),
+    Duty("plan reminders", plan_all, _every(20)),
     Duty("close expired holds", close_expired_holds, _every(60)),
     Duty("forget old tries", forget_old_tries, _nightly),
     Duty("roll horizon", roll_horizon, _nightly, lease=timedelta(minutes=5)),

@@ -127,7 +127,7 @@ def record(session: Session, notification_id: int, *, token: str, verdict: Verdi
 
 def _note_asked(session: Session, asked_of: tuple[tuple[int, int], ...]) -> None:
     """Their patients were asked whether they will come, unless the time has changed since or they have said so."""
-    for visit_id, sequence in asked_of:
+    for visit_id, sequence in sorted(asked_of):
         session.execute(
             update(Appointment)
             .where(Appointment.id == visit_id, Appointment.sequence == sequence)

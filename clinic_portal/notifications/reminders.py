@@ -101,10 +101,11 @@ def plan_for(session: Session, patient_id: int) -> None:
     why_none = "deceased" if person.deceased_on else "opted_out" if person.reminders_stopped_at else None
     reachable = [visit.ahead for visit in visits if visit.ahead and visit.contact_id is not None]
     slots = plan([] if why_none else reachable, now)
+    # Visits before messages, as everywhere.
+    _note_rules(session, visits)
     for visit in visits:
         _take_back(session, visit, slots, why_none)
         _put(session, patient_id, visit, slots)
-    _note_rules(session, visits)
 
 
 def _read(session: Session, patient_id: int, person: Row[Any], now: datetime) -> list[_Visit]:
