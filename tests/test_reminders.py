@@ -442,7 +442,7 @@ def test_when_only_the_first_of_two_does_not_stand_the_mail_tells_of_the_other(
     assert [each.subject for each in reminders(server)][1:] == [
         "Reminder: your appointment on Tuesday 10 March 2026, 2pm"
     ]
-    assert states(early.id)[1] == ("1d", "sent", None)
+    assert states(early.id)[1] == ("1d", "sent", "only_others_told")
     assert reminders_of(late.id)[1].sent_at == at(9, 30, day=8)
 
 

@@ -237,9 +237,10 @@ def _try_to_send(notification_id: int, mailer: channels.Mailer) -> Verdict:
 
 def _sent(letter: AnyLetter) -> Verdict:
     sent = Verdict(Delivery.SENT, contact_point_id=letter.contact_point_id)
-    if isinstance(letter, ReminderLetter):
-        return replace(sent, told_along=letter.told_along, asked_of=letter.asked_of)
-    return sent
+    if not isinstance(letter, ReminderLetter):
+        return sent
+    detail = None if letter.tells_own else "only_others_told"
+    return replace(sent, detail=detail, told_along=letter.told_along, asked_of=letter.asked_of)
 
 
 def _read(notification_id: int) -> AnyLetter:

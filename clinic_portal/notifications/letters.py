@@ -93,6 +93,8 @@ class ReminderLetter:
     patient_public_id: str
     told_along: tuple[int, ...]
     asked_of: tuple[tuple[int, int], ...]
+    # False when only the visits that shared this message still stand.
+    tells_own: bool
 
     @property
     def address(self) -> str:
@@ -206,6 +208,7 @@ def _reminder(session: Session, row: Notification, visit: Appointment) -> Remind
         patient_public_id=visit.patient.public_id,
         told_along=tuple(each.id for each in told if each is not row),
         asked_of=tuple((each.id, each.sequence) for each in about) if asks else (),
+        tells_own=row in told,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, contains_eager
 
 from clinic_portal import clock
 from clinic_portal.models import Appointment, Event, Notification, Status
@@ -44,6 +44,7 @@ def _reminders_of_day(session: Session, row: Notification) -> list[Notification]
     query = (
         select(Notification)
         .join(Notification.appointment)
+        .options(contains_eager(Notification.appointment).joinedload(Appointment.location))
         .where(
             Appointment.patient_id == visit.patient_id,
             Appointment.starts_at > clock.now(),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import insert
@@ -282,12 +284,16 @@ def cancel_appointment(
 
 
 def carry_out_cancel(
-    session: Session, actor: Actor, visit: Appointment, reason: CancelReason | None, via: str | None = None
+    session: Session,
+    actor: Actor,
+    visit: Appointment,
+    reason: CancelReason | None,
+    noted: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Cancel a locked visit inside the caller's transaction.
 
-    Args: via, where it was asked for, if not on the pages of who is signed in: noted in the audit log.
-    Raises: BadTransition.
+    Args: noted, what the audit log says besides.
+    Raises: BadTransition, NotAllowed.
     """
     now = clock.now()
     check_step(actor, visit.status, Status.CANCELLED)
@@ -296,7 +302,7 @@ def carry_out_cancel(
     before = columns_of(visit, TOLD)
     _mark_cancelled(session, actor, visit, reason, now)
     session.flush()
-    after = columns_of(visit, TOLD) | ({"via": via} if via else {})
+    after = {**columns_of(visit, TOLD), **noted}
     record(session, actor, "cancel", visit, before=before, after=after, patient_id=visit.patient_id)
     if visit.starts_at is not None and visit.starts_at > now:
         outbox.tell_cancelled(session, visit)

@@ -31,6 +31,8 @@ from clinic_portal.scheduling.booking import carry_out_cancel
 from clinic_portal.scheduling.visits import TOLD, lock_visit
 
 CONFIRMED = (*TOLD, "confirmation")
+# How the audit log says that nobody was signed in.
+VIA = {"via": "link"}
 
 
 class LinkState(enum.StrEnum):
@@ -95,7 +97,7 @@ def confirm_by_link(session: Session, *, link: VisitLink) -> None:
     visit.confirmed_via = ConfirmedVia.LINK
     visit.version += 1
     session.flush()
-    after = columns_of(visit, CONFIRMED) | {"via": ConfirmedVia.LINK.value}
+    after = columns_of(visit, CONFIRMED) | VIA
     record(session, _actor(linked), "confirm", visit, before=before, after=after, patient_id=visit.patient_id)
 
 
@@ -112,7 +114,7 @@ def cancel_by_link(session: Session, *, link: VisitLink, reason: CancelReason | 
         return
     if linked.state is not LinkState.OPEN:
         raise LinkExpired
-    carry_out_cancel(session, _actor(linked), linked.visit, reason, via=ConfirmedVia.LINK.value)
+    carry_out_cancel(session, _actor(linked), linked.visit, reason, noted=VIA)
 
 
 def _lock(session: Session, link: VisitLink) -> Linked:
