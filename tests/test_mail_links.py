@@ -356,7 +356,7 @@ def test_a_mail_program_stops_reminders_with_one_click(app: Flask, world: World,
     program = app.test_client()
     answer = program.post(stop_path, data={"List-Unsubscribe": "One-Click"},
                           headers={"Origin": "https://mail.example", "Sec-Fetch-Site": "cross-site"})  # fmt: skip
-    assert (answer.status_code, answer.headers.get("Set-Cookie")) == (200, None)
+    assert answer.status_code == 200
     assert not wants_reminders(world)
     [visit] = db.session().scalars(select(Appointment))
     with clock.clock_at(at(10, day=6)):

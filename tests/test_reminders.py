@@ -538,3 +538,15 @@ def test_pages_and_mails_say_when_reminders_come(app: Flask, world: World, serve
         assert "We will remind you on Monday 9 March." in words_of(alice.get(f"/appointments/{visit.public_id}"))
     want_reminders(actor=world.alice, patient_id=world.alice_id, wanted=False)
     assert "remind you" not in words_of(alice.get(f"/appointments/{visit.public_id}"))
+
+
+def test_reminders_and_what_is_said_of_them_are_in_the_patients_language(world: World, server: SmtpServer) -> None:
+    change(lambda session: setattr(session.get_one(Patient, world.alice_id), "preferred_language", "de"))
+    book(world, TEN)
+    delivery.deliver_due()
+    assert "Wir erinnern Sie am Samstag, 7. März und Montag, 9. März." in server.to(ALICE)[0].plain
+    deliver_at(SATURDAY)
+    [mail] = [each for each in server.to(ALICE) if each.subject.startswith("Erinnerung")]
+    assert mail.subject == "Erinnerung: Ihr Termin am Dienstag, 10. März 2026, 10:00 Uhr"
+    assert "Ich komme: https://clinic.example/a/" in mail.plain
+    assert "Keine Erinnerungen mehr per E-Mail: https://clinic.example/reminders/stop/" in mail.plain

@@ -22,6 +22,7 @@ from clinic_portal.models import (
     Location,
     Notification,
     Patient,
+    Practitioner,
     Recipient,
     Relation,
     Status,
@@ -74,6 +75,7 @@ class Letter:
     is_sensitive: bool
     clinic_name: str
     clinic_phone: str
+    language: str | None
     # On which days the patient will be reminded of it, at its place.
     reminded_on: tuple[date, ...] = ()
 
@@ -112,6 +114,10 @@ class ReminderLetter:
     def clinic_phone(self) -> str:
         return self.visits[0].clinic_phone
 
+    @property
+    def language(self) -> str | None:
+        return self.visits[0].language
+
 
 @dataclass(frozen=True)
 class AddressCheck:
@@ -124,6 +130,7 @@ class AddressCheck:
     contact_public_id: str
     clinic_name: str
     clinic_phone: str
+    language: str | None
 
 
 class _Address(NamedTuple):
@@ -142,7 +149,7 @@ _ROW = select(Notification).options(
         joinedload(Appointment.patient).options(selectinload(Patient.contact_points)),
     ),
     joinedload(Notification.account),
-    joinedload(Notification.practitioner),
+    joinedload(Notification.practitioner).options(joinedload(Practitioner.account)),
     joinedload(Notification.contact_point),
     joinedload(Notification.patient),
 )
@@ -191,6 +198,7 @@ def _letter(session: Session, row: Notification, visit: Appointment, to: _Addres
         is_sensitive=visit.visit_type.is_sensitive,
         clinic_name=settings.value("clinic_name"),
         clinic_phone=settings.value("clinic_phone"),
+        language=_language(row, visit),
     )
 
 
@@ -256,6 +264,7 @@ def _check(session: Session, row: Notification) -> AddressCheck:
         contact_public_id=contact.public_id,
         clinic_name=settings.value("clinic_name"),
         clinic_phone=settings.value("clinic_phone"),
+        language=contact.patient.preferred_language,
     )
 
 
@@ -274,6 +283,14 @@ def _address(row: Notification, visit: Appointment) -> _Address:
         return _Address(row.practitioner.email)
     contact = _usable_contact(row, visit)
     return _Address(contact.value, contact, None if contact.whose == Relation.SELF else visit.patient.called_name)
+
+
+def _language(row: Notification, visit: Appointment) -> str | None:
+    """The patient's own; a practitioner's is the one in which they read the portal."""
+    if row.recipient == Recipient.PATIENT:
+        return visit.patient.preferred_language
+    account = row.practitioner.account if row.practitioner else None
+    return account.language if account else None
 
 
 def _usable_contact(row: Notification, visit: Appointment) -> ContactPoint:

@@ -19,11 +19,12 @@ from clinic_portal.links import StopLink, VisitLink
 from clinic_portal.models import Confirmation
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.cards import Place, place_of
-from clinic_portal.patient.reading import PATIENT_REASONS, read_reason
+from clinic_portal.patient.reading import read_reason, reason_options
 from clinic_portal.profile.reminding import stop_reminders
 from clinic_portal.scheduling.linked import Linked, LinkState, cancel_by_link, confirm_by_link, find_linked
 from clinic_portal.settings import load_settings
 from clinic_portal.web import page, see_other, takes_one_click, without_referrer
+from clinic_portal.wording import say
 
 VISIT, STOP = "/a/<token>", "/reminders/stop/<token>"
 
@@ -72,7 +73,7 @@ def link_cancel(token: str) -> Response:
     try:
         cancel_by_link(link=asked, reason=read_reason(request.form.get("reason")))
     except InvalidRequest as error:
-        return _cancel_page(linked, token, problem=str(error))
+        return _cancel_page(linked, token, problem=say(error))
     except LinkExpired:
         return see_other(url_for("patient.link", token=token))
     return see_other(url_for("patient.link_done", token=token))
@@ -150,15 +151,11 @@ def _dead_page(linked: Linked) -> Response:
 
 
 def _cancel_page(linked: Linked, token: str, problem: str | None = None) -> Response:
-    options = [
-        {"value": reason.value, "label": words, "hint": "", "is_checked": False}
-        for reason, words in PATIENT_REASONS.items()
-    ]
     return page(
         "patient/link_cancel.html",
         status=422 if problem else 200,
         appointment=_card(linked),
-        options=options,
+        options=reason_options(),
         errors=[{"field": "reason", "text": problem}] if problem else [],
         back_url=url_for("patient.link", token=token),
     )

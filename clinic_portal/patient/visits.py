@@ -17,16 +17,17 @@ from clinic_portal.accounts import (
 )
 from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest, NotAllowed
+from clinic_portal.languages import _
 from clinic_portal.models import Appointment, Status
 from clinic_portal.notifications.messages import calendar_file
 from clinic_portal.notifications.reminders import days_of_reminders
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.cards import Card, card_of, names_of
-from clinic_portal.patient.reading import PATIENT_REASONS, read_public_id, read_reason, read_token
+from clinic_portal.patient.reading import read_public_id, read_reason, read_token, reason_options
 from clinic_portal.scheduling.booking import cancel_appointment
 from clinic_portal.settings import load_settings
 from clinic_portal.web import page, see_other
-from clinic_portal.wording import days_listed
+from clinic_portal.wording import days_listed, say
 
 PAST_SHOWN = 20
 AHEAD = (Status.BOOKED, Status.ARRIVED)
@@ -71,14 +72,14 @@ def appointment(public_id: str) -> Response:
 @signed_in
 def booked(public_id: str) -> Response:
     """Appointment booked."""
-    return _confirmation(public_id, "Appointment booked")
+    return _confirmation(public_id, _("Appointment booked"))
 
 
 @blueprint.get("/appointments/<public_id>/moved")
 @signed_in
 def moved(public_id: str) -> Response:
     """Appointment moved."""
-    return _confirmation(public_id, "Appointment moved")
+    return _confirmation(public_id, _("Appointment moved"))
 
 
 @blueprint.get("/appointments/<public_id>/calendar.ics")
@@ -107,7 +108,7 @@ def confirm_cancel(public_id: str) -> Response:
     try:
         reason = read_reason(request.form.get("reason"))
     except InvalidRequest as error:
-        return _cancel_page(_card(visit), problem=str(error))
+        return _cancel_page(_card(visit), problem=say(error))
     actor = actor_for(signed_in_account(), visit.patient_id)
     cancel_appointment(actor=actor, appointment_id=visit.id, token=token, reason=reason)
     return see_other(url_for("patient.cancelled", public_id=public_id))
@@ -159,26 +160,22 @@ def _confirmation(public_id: str, title: str) -> Response:
 def _told(visit: Appointment) -> str:
     """How the news reaches them; only what will really happen."""
     if any(point.is_usable and point.kind == "email" for point in visit.patient.contact_points):
-        return "We are sending you an e-mail about this."
-    return "We have no e-mail address for you, so please note this down."
+        return _("We are sending you an e-mail about this.")
+    return _("We have no e-mail address for you, so please note this down.")
 
 
 def _reminded(visit: Appointment) -> str | None:
     """When reminders come, as they are planned."""
     days = days_of_reminders(db.session(), visit)
-    return f"We will remind you on {days_listed(days)}." if days else None
+    return _("We will remind you on %(days)s.", days=days_listed(days)) if days else None
 
 
 def _cancel_page(card: Card, problem: str | None = None) -> Response:
-    options = [
-        {"value": reason.value, "label": words, "hint": "", "is_checked": False}
-        for reason, words in PATIENT_REASONS.items()
-    ]
     return page(
         "patient/cancel.html",
         status=422 if problem else 200,
         appointment=card,
-        options=options,
+        options=reason_options(),
         token=secrets.token_urlsafe(16),
         errors=[{"field": "reason", "text": problem}] if problem else [],
         back_url=_url("appointment", card),
