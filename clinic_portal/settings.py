@@ -57,6 +57,22 @@ def _lines(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip()) and len(value) <= 2000
 
 
+# In place of a list that is empty.
+NONE = "none"
+_OFFSETS = re.compile(r"[1-9]\d?[dh]( [1-9]\d?[dh]){0,4}", re.ASCII)
+_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", re.ASCII)
+
+
+def _offsets(value: Any) -> bool:
+    return isinstance(value, str) and (value == NONE or bool(_OFFSETS.fullmatch(value)))
+
+
+def _hours(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    return value == NONE or (bool(_HOURS.fullmatch(value)) and value[:5] != value[6:])
+
+
 DEFINITIONS = (
     Definition("clinic_name", "Clinic", "text", "name in page headers and mails", is_valid=_short),
     Definition("clinic_phone", "Ask at the desk", "text", "number that every page and mail tells", is_valid=_short,
@@ -92,6 +108,12 @@ DEFINITIONS = (
     Definition("video_rooms", "", "address",
                "the clinic's video rooms, with `{room}` for the name of each visit's own; empty: no video",
                is_valid=_rooms),
+    Definition("reminders", "3d 1d", "days and hours", "how long before a visit reminders come, or `none`", True,
+               _offsets),
+    Definition("reminders_remote", "1h", "days and hours", "further ones for visits by phone or video, or `none`", True,
+               _offsets),
+    Definition("quiet_hours", "20:00-08:00", "wall clock",
+               "when no reminder comes: it comes before them instead; or `none`", is_valid=_hours),
     Definition("checkout_hold_min", 10, "minutes", "how long a chosen time is kept while answers are checked",
                is_valid=_whole(1, 60)),
     Definition("staff_hold_min", 5, "minutes", "how long the desk keeps a time while on the phone",

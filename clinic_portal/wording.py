@@ -5,6 +5,7 @@ Every time is told in the place's zone. Formats are CLDR's; what was said once i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import lru_cache
@@ -108,6 +109,12 @@ def masked_address(address: str) -> str:
     """Enough of an e-mail address to know which one it is: "a…@example.com"."""
     name, _at, host = address.partition("@")
     return f"{name[:1]}…@{host}"
+
+
+def days_listed(days: Sequence[date]) -> str:
+    """Some days in a sentence: "Saturday 21 November and Monday 23 November"."""
+    *first, last = (date_short(day) for day in days)
+    return languages._("%(days)s and %(last_day)s", days=", ".join(first), last_day=last) if first else last
 
 
 def say(error: DomainError) -> str:

@@ -33,6 +33,7 @@ from clinic_portal.models import (
     Closure,
     ContactKind,
     ContactPoint,
+    Event,
     ExceptionKind,
     ExceptionStatus,
     Hold,
@@ -243,8 +244,22 @@ def test_never_means_never_and_nobody_is_seen_after_death(clinic: Session) -> No
             assert visit.starts_at.date() < visit.patient.deceased_on
 
 
-def test_no_message_waits_and_no_time_is_held(clinic: Session) -> None:
-    assert (count(clinic, Notification), count(clinic, Hold)) == (0, 0)
+def test_no_message_is_due_at_the_start_and_no_time_is_held(clinic: Session) -> None:
+    assert count(clinic, Hold) == 0
+    messages = list(clinic.scalars(select(Notification)))
+    assert {message.event for message in messages} == {Event.REMINDER}
+    assert min(message.due_at for message in messages) > midday(TODAY)
+
+
+def test_visits_ahead_have_their_reminders(clinic: Session) -> None:
+    ahead = [visit for visit in visits(clinic, Status.BOOKED) if visit.starts_at and visit.starts_at > midday(TODAY)]
+    reminded = set(clinic.scalars(select(Notification.appointment_id)))
+    for visit in ahead:
+        assert visit.starts_at is not None
+        is_soon = visit.starts_at - midday(TODAY) < 2 * DAY
+        has_mailbox = any(point.is_usable and point.kind == "email" for point in visit.patient.contact_points)
+        assert (visit.id in reminded) == has_mailbox or is_soon, visit.id
+        assert visit.reminder_rules == "3d 1d; quiet 20:00-08:00"
     assert [entry.action for entry in clinic.scalars(select(AuditEntry))] == ["seeded"]
 
 

@@ -32,6 +32,8 @@ from tests.bookings import book, cancel, open_clinic
 from tests.visitor import Visitor, forms_of, words_of
 from tests.world import NOW, World, add_patient, add_session, at
 
+# To the patient, to the practitioner, and the reminder a day before.
+MESSAGES = 3
 TIMES = "/book/times?patient={patient}&visit_type={type}&place=any&needs=none"
 
 
@@ -89,7 +91,7 @@ def test_a_patient_books_from_the_first_page_to_the_confirmation(alice: Visitor,
     assert "Dr Chen" in says
     (visit,) = visits()
     assert (visit.status, visit.starts_at, visit.origin) == (Status.BOOKED, at(9, day=1), Origin.PATIENT_ONLINE)
-    assert db.session().scalar(select(func.count(Notification.id))) == 2
+    assert db.session().scalar(select(func.count(Notification.id))) == MESSAGES
 
 
 def test_no_page_names_a_doctor_before_the_visit_is_booked(alice: Visitor, world: World) -> None:
@@ -105,7 +107,7 @@ def test_the_same_form_sent_twice_makes_one_visit_and_leads_to_the_same_page(ali
     first, second = alice.submit(page), alice.submit(page)
     assert first.headers["Location"] == second.headers["Location"]
     assert len(visits()) == 1
-    assert db.session().scalar(select(func.count(Notification.id))) == 2
+    assert db.session().scalar(select(func.count(Notification.id))) == MESSAGES
 
 
 def test_going_back_to_the_check_page_after_booking_shows_the_visit(alice: Visitor, world: World) -> None:

@@ -32,6 +32,8 @@ class Kind(enum.StrEnum):
     MAIL = "mail"
     PASSWORD = "password"  # noqa: S105  # the name of a limit
     CODE = "code"
+    # Of a link in a mail that nobody signed.
+    LINK = "link"
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ LIMITS = {
     Kind.SIGN_IN: (Limit(5, _MINUTE, 60 * _MINUTE), Limit(50, _MINUTE, 60 * _MINUTE)),
     Kind.MAIL: (Limit(3, 5 * _MINUTE, 240 * _MINUTE), Limit(30, 5 * _MINUTE, 60 * _MINUTE)),
     Kind.PASSWORD: (Limit(5, _MINUTE, 60 * _MINUTE), Limit(50, _MINUTE, 60 * _MINUTE)),
+    Kind.LINK: (Limit(20, _MINUTE, 60 * _MINUTE), Limit(20, _MINUTE, 60 * _MINUTE)),
     Kind.CODE: (Limit(5, 5 * _MINUTE, 240 * _MINUTE), Limit(30, 5 * _MINUTE, 240 * _MINUTE)),
 }
 _FIRST_TIME = text(

@@ -81,6 +81,20 @@ class Outcome(enum.StrEnum):
     LATE_COULD_NOT_BE_SEEN = "7"
 
 
+class Confirmation(enum.StrEnum):
+    """Whether the patient has said that they will come: asked in a reminder, never demanded."""
+
+    NOT_ASKED = "not_asked"
+    ASKED = "asked"
+    CONFIRMED = "confirmed"
+
+
+class ConfirmedVia(enum.StrEnum):
+    """Where they said so; `link`: in a mail, without signing in."""
+
+    LINK = "link"
+
+
 class HoldKind(enum.StrEnum):
     PATIENT_CHECKOUT = "patient_checkout"
     STAFF_CALL = "staff_call"
@@ -179,6 +193,17 @@ class Appointment(Base):
     cancelled_by: Mapped[CancelledBy | None] = mapped_column(one_of(CancelledBy, "cancelled_by"))
     cancel_reason: Mapped[CancelReason | None] = mapped_column(one_of(CancelReason, "cancel_reason"))
     is_late_cancel: Mapped[bool] = mapped_column(default=False)
+
+    # Of the present time: a move asks anew.
+    confirmation: Mapped[Confirmation] = mapped_column(
+        one_of(Confirmation, "confirmation"),
+        default=Confirmation.NOT_ASKED,
+        server_default=Confirmation.NOT_ASKED.value,
+    )
+    confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    confirmed_via: Mapped[ConfirmedVia | None] = mapped_column(one_of(ConfirmedVia, "confirmed_via"))
+    # The rules that its reminders follow, as written in the settings; others or none, and they are planned anew.
+    reminder_rules: Mapped[str | None] = mapped_column(String(120))
 
     patient: Mapped[Patient] = relationship()
     visit_type: Mapped[VisitType] = relationship()

@@ -34,6 +34,8 @@ class Event(enum.StrEnum):
     BOOKED = "booked"
     MOVED = "moved"
     CANCELLED = "cancelled"
+    # Of a visit ahead; its fact `before` says how long: "3d".
+    REMINDER = "reminder"
     # About an account, to its own address.
     CONFIRM_EMAIL = "confirm_email"
     ALREADY_REGISTERED = "already_registered"
@@ -102,6 +104,8 @@ class Notification(Base):
     channel: Mapped[Channel] = mapped_column(one_of(Channel, "channel"))
     delivery: Mapped[Delivery] = mapped_column(one_of(Delivery, "delivery"))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    # When it is to leave: at once, or, a reminder, some days before the visit.
+    due_at: Mapped[datetime] = mapped_column(UTCDateTime)
     # While `due`: when to send. While `sending`: when the sender's lease ends and another may take over.
     next_try_at: Mapped[datetime] = mapped_column(UTCDateTime)
     lease: Mapped[str | None] = mapped_column(String(24))

@@ -28,7 +28,7 @@ def emergency() -> Response:
     if answers.patient is None or answers.visit_type is None or not answers.visit_type.may_be_acute:
         return see_other(answers.next_url())
     text = safety_text(db.session(), answers.visit_type)
-    if request.method == "GET":
+    if request.method != "POST":
         return _ask(answers, text)
     chosen = request.form.get("emergency")
     if chosen == APPLY:

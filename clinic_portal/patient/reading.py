@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from typing import Any
 
 from flask import current_app
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from clinic_portal.errors import InvalidRequest, NotFound
-from clinic_portal.languages import N_
+from clinic_portal.languages import N_, _
 from clinic_portal.models import MODE_BIT, CancelReason, Mode, Patient, VisitType
 from clinic_portal.scheduling.continuity import Continuity
 from clinic_portal.scheduling.safety import SafetyAnswer
@@ -170,3 +171,11 @@ def read_reason(text: str | None) -> CancelReason | None:
     if reason is None:
         raise InvalidRequest(N_("Choose one of the reasons, or none."))
     return reason
+
+
+def reason_options() -> list[dict[str, Any]]:
+    """What a patient may answer when asked why, as choices on a page."""
+    return [
+        {"value": reason.value, "label": _(words), "hint": "", "is_checked": False}
+        for reason, words in PATIENT_REASONS.items()
+    ]

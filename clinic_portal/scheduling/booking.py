@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import insert
@@ -20,6 +22,7 @@ from clinic_portal.models import (
     Attempt,
     CancelledBy,
     CancelReason,
+    Confirmation,
     Hold,
     Mode,
     Origin,
@@ -237,6 +240,8 @@ def _move(
         setattr(visit, name, value)
     visit.version += 1
     visit.sequence += 1
+    # Whoever said that they will come said it of the old time.
+    visit.confirmation, visit.confirmed_at, visit.confirmed_via = Confirmation.NOT_ASKED, None, None
     visit.wishes = terms.search.wishes()
     session.flush()
     _note_attempt(session, visit, placement, terms.now)
@@ -286,18 +291,35 @@ def cancel_appointment(
     submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
         return db.get_one(Appointment, earlier_id)
-    visit, now = lock_visit(db, appointment_id), clock.now()
+    visit = lock_visit(db, appointment_id)
+    carry_out_cancel(db, actor, visit, reason)
+    submissions.finish(db, submission_id, visit.id)
+    return visit
+
+
+def carry_out_cancel(
+    session: Session,
+    actor: Actor,
+    visit: Appointment,
+    reason: CancelReason | None,
+    noted: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Cancel a locked visit inside the caller's transaction.
+
+    Args: noted, what the audit log says besides.
+    Raises: BadTransition, NotAllowed.
+    """
+    now = clock.now()
     check_step(actor, visit.status, Status.CANCELLED)
     if not actor.is_clinic and visit.starts_at is not None and visit.starts_at <= now:
         raise BadTransition(N_("The appointment has already started."), current=visit.status.value)
     before = columns_of(visit, TOLD)
-    _mark_cancelled(db, actor, visit, reason, now)
-    db.flush()
-    record(db, actor, "cancel", visit, before=before, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
+    _mark_cancelled(session, actor, visit, reason, now)
+    session.flush()
+    after = {**columns_of(visit, TOLD), **noted}
+    record(session, actor, "cancel", visit, before=before, after=after, patient_id=visit.patient_id)
     if visit.starts_at is not None and visit.starts_at > now:
-        outbox.tell_cancelled(db, visit)
-    submissions.finish(db, submission_id, visit.id)
-    return visit
+        outbox.tell_cancelled(session, visit)
 
 
 def _mark_cancelled(
