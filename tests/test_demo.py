@@ -38,6 +38,7 @@ from clinic_portal.models import (
     ExceptionStatus,
     Hold,
     Location,
+    Mode,
     Notification,
     Patient,
     PatientAccess,
@@ -259,7 +260,9 @@ def test_visits_ahead_have_their_reminders(clinic: Session) -> None:
         is_soon = visit.starts_at - midday(TODAY) < 2 * DAY
         has_mailbox = any(point.is_usable and point.kind == "email" for point in visit.patient.contact_points)
         assert (visit.id in reminded) == has_mailbox or is_soon, visit.id
-        assert visit.reminder_rules == "3d 1d; quiet 20:00-08:00"
+        offsets = "3d 1d" if visit.mode is Mode.IN_PERSON else "3d 1d 1h"
+        assert visit.reminder_rules == f"{offsets}; quiet 20:00-08:00"
+    assert {visit.mode for visit in ahead} == {Mode.IN_PERSON, Mode.PHONE, Mode.VIDEO}
     assert [entry.action for entry in clinic.scalars(select(AuditEntry))] == ["seeded"]
 
 
@@ -378,7 +381,12 @@ def test_the_time_of_day_changes_only_how_far_todays_visits_have_come(
     with portal(tmp_path, empty_database) as early, clock.clock_at(midday(TODAY) - timedelta(hours=11)):
         demo.seed()
         there = rows_of(early)
-    assert {name for name in rows if rows[name] != there[name]} == {"appointments", "audit_entries"}
+    assert {name for name in rows if rows[name] != there[name]} == {
+        "appointments",
+        "audit_entries",
+        # Visits by phone have a reminder an hour before.
+        "notifications",
+    }
     first, until = (bound.replace(tzinfo=None) for bound in clock.day_bounds(TODAY, "Europe/London"))
     names = [column.name for column in Appointment.__table__.columns]
     at = names.index("starts_at")

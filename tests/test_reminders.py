@@ -282,7 +282,7 @@ def test_the_sweep_plans_visits_that_came_in_by_another_way(world: World) -> Non
 
 def test_on_the_phone_one_more_comes_an_hour_before(world: World, server: SmtpServer) -> None:
     visit = book(world, TEN)
-    change(lambda session: session.execute(update(Appointment).values(mode=Mode.PHONE)))
+    change(lambda session: session.execute(update(Appointment).values(mode=Mode.PHONE, call_number="020 7946 0018")))
     plan_all()
     assert [(row.facts["before"], row.due_at) for row in reminders_of(visit.id)][2:] == [("1h", at(9, day=8))]
     for instant in (SATURDAY, MONDAY, at(9, day=8)):

@@ -20,6 +20,7 @@ from clinic_portal.models import (
     ContactPoint,
     Event,
     Location,
+    Mode,
     Notification,
     Patient,
     Practitioner,
@@ -52,6 +53,18 @@ class When:
     place: PlaceFacts
     old_starts_at: datetime | None = None
     old_zone: str = ""
+    # The stretch of the day, in minutes, that this reader is told instead of the time; 0 for the time itself.
+    window_min: int = 0
+    old_window_min: int = 0
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """How both sides meet: the number that is called, or the way into the video room."""
+
+    mode: Mode
+    call_number: str | None
+    join_url: str | None
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,7 @@ class Letter:
     public_id: str
     reference: str
     when: When
+    meeting: Meeting
     with_whom: str
     visit_name: str
     is_sensitive: bool
@@ -193,6 +207,7 @@ def _letter(session: Session, row: Notification, visit: Appointment, to: _Addres
         public_id=visit.public_id,
         reference=visit.reference,
         when=_when(session, row, visit),
+        meeting=Meeting(visit.mode, visit.call_number, visit.join_url),
         with_whom=visit.practitioner.name if visit.practitioner else "",
         visit_name=visit.visit_type.message_name,
         is_sensitive=visit.visit_type.is_sensitive,
@@ -309,7 +324,9 @@ def _usable_contact(row: Notification, visit: Appointment) -> ContactPoint:
 def _when(session: Session, row: Notification, visit: Appointment) -> When:
     assert visit.starts_at is not None
     assert visit.location is not None
-    now_there = When(visit.starts_at, visit.ends_at, _place(visit.location))
+    # Who sees the patient keeps the exact time.
+    window_min = visit.shown_window_min if row.recipient == Recipient.PATIENT else 0
+    now_there = When(visit.starts_at, visit.ends_at, _place(visit.location), window_min=window_min)
     if "old_starts_at" not in row.facts:
         return now_there
     old_starts_at = datetime.fromisoformat(row.facts["old_starts_at"])
@@ -320,7 +337,8 @@ def _when(session: Session, row: Notification, visit: Appointment) -> When:
         return When(old_starts_at, None, old_place)
     if row.event == Event.BOOKED or old_starts_at == visit.starts_at:
         return now_there
-    return replace(now_there, old_starts_at=old_starts_at, old_zone=old_place.zone)
+    old_window_min = row.facts.get("old_window_min", 0) if row.recipient == Recipient.PATIENT else 0
+    return replace(now_there, old_starts_at=old_starts_at, old_zone=old_place.zone, old_window_min=old_window_min)
 
 
 def _place(location: Location) -> PlaceFacts:

@@ -22,11 +22,12 @@ from sqlalchemy.orm import Session
 from clinic_portal import clock, links, wording
 from clinic_portal.config import Config
 from clinic_portal.languages import N_, _, current, speaking
-from clinic_portal.models import Appointment, Event, Recipient
+from clinic_portal.models import REMOTE, Appointment, Event, Mode, Recipient
 from clinic_portal.notifications.account_letters import AccountLetter
-from clinic_portal.notifications.calendar import Entry, Method, place_told, to_ics
+from clinic_portal.notifications.calendar import Entry, Method, to_ics
 from clinic_portal.notifications.channels import Refused
 from clinic_portal.notifications.letters import AddressCheck, AnyLetter, Letter, ReminderLetter
+from clinic_portal.notifications.meetings import how_met, place_in_calendar, span_told
 from clinic_portal.settings import load_settings
 from clinic_portal.web.links import address_of
 
@@ -118,10 +119,13 @@ def calendar_file(session: Session, appointment: Appointment) -> bytes:
         public_id=appointment.public_id,
         sequence=appointment.sequence,
         stamped_at=clock.now(),
-        starts_at=appointment.starts_at,
-        ends_at=appointment.ends_at,
+        **span_told(
+            appointment.starts_at, appointment.ends_at, appointment.location.zone, appointment.shown_window_min
+        ),
         clinic_name=clinic_name,
-        where=place_told(clinic_name, None if appointment.visit_type.is_sensitive else appointment.location),
+        where=place_in_calendar(
+            appointment.mode, clinic_name, None if appointment.visit_type.is_sensitive else appointment.location
+        ),
         organiser=config.mail_from,
         is_cancelled=not appointment.is_active,
     )
@@ -161,10 +165,10 @@ def _words(letter: Letter) -> dict[str, Any]:
         "manage_url": _link(letter),
         "link_url": _link_without_sign_in(letter),
         "cancel_url": _link_without_sign_in(letter, "patient.link_cancel"),
-        **_told("when", when.starts_at, when.place.zone),
-        **_told("old", when.old_starts_at, when.old_zone),
-        "where_name": letter.clinic_name if letter.is_sensitive else when.place.name,
-        "where_address": _(PLACE_BEHIND_LINK) if letter.is_sensitive else when.place.address,
+        **_told("when", when.starts_at, when.place.zone, when.window_min),
+        **_told("old", when.old_starts_at, when.old_zone, when.old_window_min),
+        **_where(letter),
+        **how_met(letter),
         "with_whom": None if letter.is_sensitive else letter.with_whom,
         "visit_name": None if letter.is_sensitive else letter.visit_name,
     }
@@ -204,10 +208,20 @@ def _check_words(check: AddressCheck, config: Config) -> dict[str, Any]:
     }
 
 
-def _told(prefix: str, instant: datetime | None, zone: str) -> dict[str, str | None]:
+def _told(prefix: str, instant: datetime | None, zone: str, window_min: int) -> dict[str, str | None]:
     if instant is None:
         return {f"{prefix}_day": None, f"{prefix}_time": None}
-    return {f"{prefix}_day": wording.day_long(instant, zone), f"{prefix}_time": wording.time_short(instant, zone)}
+    time_of_day = wording.time_told(instant, zone, window_min)
+    return {f"{prefix}_day": wording.day_long(instant, zone), f"{prefix}_time": time_of_day}
+
+
+def _where(letter: Letter) -> dict[str, str | None]:
+    """The place, for those who go there."""
+    if letter.meeting.mode in REMOTE and letter.recipient == Recipient.PATIENT:
+        return {"where_name": None, "where_address": None}
+    if letter.is_sensitive:
+        return {"where_name": letter.clinic_name, "where_address": _(PLACE_BEHIND_LINK)}
+    return {"where_name": letter.when.place.name, "where_address": letter.when.place.address}
 
 
 def _link(letter: Letter) -> str:
@@ -239,10 +253,13 @@ def _entry(letter: Letter, organiser: str) -> Entry:
         sequence=letter.sequence,
         # When the change was made, not when this try was: a second copy is the same to the byte.
         stamped_at=letter.created_at,
-        starts_at=letter.when.starts_at,
-        ends_at=letter.when.ends_at,
+        **span_told(letter.when.starts_at, letter.when.ends_at, letter.when.place.zone, letter.when.window_min),
         clinic_name=letter.clinic_name,
-        where=place_told(letter.clinic_name, None if letter.is_sensitive else letter.when.place),
+        where=place_in_calendar(
+            letter.meeting.mode if letter.recipient == Recipient.PATIENT else Mode.IN_PERSON,
+            letter.clinic_name,
+            None if letter.is_sensitive else letter.when.place,
+        ),
         organiser=organiser,
         is_cancelled=letter.event == Event.CANCELLED,
     )

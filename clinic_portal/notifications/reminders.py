@@ -51,8 +51,8 @@ _AHEAD = (
     select(
         _visit.id.label("visit_id"), _visit.status, _visit.sequence.label("visit_sequence"), _visit.starts_at,
         _visit.booked_at, _visit.requested_at, _visit.is_private, _visit.visit_type_id, _visit.mode,
-        _visit.reminder_rules, Location.zone, _row.id, _row.event, _row.sequence, _row.facts, _row.delivery,
-        _row.contact_point_id, _row.detail, _row.created_at, _row.due_at, _row.sent_at,
+        _visit.shown_window_min, _visit.reminder_rules, Location.zone, _row.id, _row.event, _row.sequence, _row.facts,
+        _row.delivery, _row.contact_point_id, _row.detail, _row.created_at, _row.due_at, _row.sent_at,
     )
     .select_from(Appointment)
     .join(Location, Location.id == _visit.location_id)
@@ -126,13 +126,21 @@ def _visit_of(rows: list[Row[Any]], person: Row[Any], settings: Settings) -> _Vi
     )
 
 
+def _told_start(visit: Row[Any]) -> datetime:
+    """When the visit begins as its patient reads it: with the stretch of the day, where one is told."""
+    starts_at: datetime = visit.starts_at
+    if not visit.shown_window_min:
+        return starts_at
+    return clock.window_around(starts_at, visit.zone, visit.shown_window_min)[0]
+
+
 def _ahead(visit: Row[Any], rows: list[Row[Any]], settings: Settings) -> Ahead:
     of_now = [row for row in rows if row.id is not None and row.sequence == visit.visit_sequence]
     told_of_it = [row.created_at for row in of_now if row.event != Event.REMINDER]
     reminders = [row for row in of_now if row.event == Event.REMINDER]
     return Ahead(
         id=visit.visit_id,
-        starts_at=visit.starts_at,
+        starts_at=_told_start(visit),
         zone=visit.zone,
         since=min(told_of_it, default=visit.booked_at or visit.requested_at),
         is_private=visit.is_private,

@@ -6,7 +6,7 @@ Opening a link changes nothing, because mail programs open links by themselves. 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NoReturn
 
 from flask import Response, current_app, request, url_for
@@ -16,7 +16,7 @@ from clinic_portal.accounts import throttle
 from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest, LinkExpired, NotAllowed, NotFound
 from clinic_portal.links import StopLink, VisitLink
-from clinic_portal.models import Confirmation
+from clinic_portal.models import REMOTE, Confirmation
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.cards import Place, place_of
 from clinic_portal.patient.reading import read_reason, reason_options
@@ -24,7 +24,7 @@ from clinic_portal.profile.reminding import stop_reminders
 from clinic_portal.scheduling.linked import Linked, LinkState, cancel_by_link, confirm_by_link, find_linked
 from clinic_portal.settings import load_settings
 from clinic_portal.web import page, see_other, takes_one_click, without_referrer
-from clinic_portal.wording import say
+from clinic_portal.wording import say, when_told
 
 VISIT, STOP = "/a/<token>", "/reminders/stop/<token>"
 
@@ -34,9 +34,11 @@ class LinkedCard:
     """As much of a visit as a page may tell whoever has the link."""
 
     public_id: str
-    starts_at: datetime
-    zone: str
+    # Day and time as the patient reads them.
+    when: str
+    # None where the place would tell what it is about, or nobody has to go anywhere.
     place: Place | None
+    mode: str
     can_move: bool
     is_late: bool
     is_confirmed: bool
@@ -130,10 +132,9 @@ def _card(linked: Linked) -> LinkedCard:
     left = visit.starts_at - clock.now()
     return LinkedCard(
         public_id=visit.public_id,
-        starts_at=visit.starts_at,
-        zone=visit.location.zone,
-        # Where the place itself would tell what the visit is about.
-        place=None if visit.visit_type.is_sensitive else place_of(visit.location),
+        when=when_told(visit.starts_at, visit.location.zone, visit.shown_window_min),
+        place=None if visit.visit_type.is_sensitive or visit.mode in REMOTE else place_of(visit.location),
+        mode=visit.mode.value,
         can_move=left >= timedelta(minutes=settings.number("move_cutoff_min", visit.visit_type_id)),
         is_late=left < timedelta(minutes=settings.number("late_cancel_min", visit.visit_type_id)),
         is_confirmed=visit.confirmation is Confirmation.CONFIRMED,

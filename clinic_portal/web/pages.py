@@ -22,7 +22,7 @@ from clinic_portal.web.language import other_languages
 htmx = HTMX()
 
 FILTERS = (wording.date_long, wording.date_short, wording.weekday_short, wording.day_month, wording.day_long,
-           wording.time_short, wording.day_and_time)  # fmt: skip
+           wording.time_short, wording.day_and_time, wording.time_told)  # fmt: skip
 
 
 @dataclass(frozen=True)
