@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from clinic_portal import wording
 from clinic_portal.database import db
 from clinic_portal.models import RoleName
-from clinic_portal.settings import BY_NAME, load_settings
+from clinic_portal.settings import BY_NAME, Settings, load_settings
 
 htmx = HTMX()
 
@@ -77,12 +77,20 @@ def own_address() -> str:
     return request.full_path.rstrip("?")
 
 
+def settings_in_force() -> Settings:
+    """The clinic's own settings, read once a request."""
+    if "settings" not in g:
+        g.settings = load_settings(db.session())
+    settings: Settings = g.settings
+    return settings
+
+
 def clinic_facts() -> ClinicFacts:
     """The clinic's name and numbers, read once a request; the defaults when the database does not answer."""
     if "clinic_facts" not in g:
         names = ("clinic_name", "clinic_phone", "opening_hours", "emergency_number", "urgent_advice")
         try:
-            settings = load_settings(db.session())
+            settings = settings_in_force()
             g.clinic_facts = ClinicFacts(*(settings.value(name) for name in names))
         except DBAPIError:
             g.clinic_facts = ClinicFacts(*(BY_NAME[name].default for name in names))

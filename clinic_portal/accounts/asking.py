@@ -1,0 +1,66 @@
+"""Asking somebody to sign in, and keeping what they sent if their time had run out meanwhile."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from flask import Response, g, make_response, redirect, request, url_for
+
+from clinic_portal.accounts.kept_forms import Typed, keep, paired
+from clinic_portal.models import SignIn
+
+# One slash, then no second one and no backslash, which browsers take for one; nothing that is not printed.
+OWN_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
+# Names of fields that a page may send instead of a form of its own, see static/js/time-out.js.
+TO_PAGE, TO_ACTION = "timed_out_page", "timed_out_action"
+
+
+def to_sign_in() -> Response:
+    """Send somebody to sign in, and afterwards back to where they were.
+
+    What they sent after their time had run out is kept, is not carried out, and is on the page when they come back.
+    """
+    page, lapsed = page_asked_for(), lapsed_sign_in()
+    if lapsed is None:
+        return _go(url_for("security.login", next=page))
+    if request.method == "POST" and page is not None:
+        keep_for(lapsed, page, request.full_path.rstrip("?"))
+        page = None
+    return _go(url_for("entrance.signed_out", next=page))
+
+
+def lapsed_sign_in() -> SignIn | None:
+    """The sign-in of this browser, if it has just run out; one that was ended is none."""
+    lapsed: SignIn | None = g.get("lapsed_sign_in")
+    return lapsed
+
+
+def keep_for(lapsed: SignIn, page: str, action: str) -> None:
+    """Keep the form of the present request, unless another site made the browser send it."""
+    if g.get("is_forged") or not is_own_path(page):
+        return
+    told = [(name, values) for name, values in request.form.lists() if name not in (TO_PAGE, TO_ACTION)]
+    keep(account_id=lapsed.account_id, typed=Typed(page, urlsplit(action).path, paired(told)))
+
+
+def page_asked_for() -> str | None:
+    """The page that somebody wanted, or on which they pressed a button. None when it cannot be told."""
+    methods = (request.url_rule.methods if request.url_rule else None) or ()
+    if request.method == "GET" or "GET" in methods:
+        return request.full_path.rstrip("?")
+    came_from = urlsplit(request.headers.get("Referer", ""))
+    path = f"{came_from.path}?{came_from.query}" if came_from.query else came_from.path
+    return path if came_from.netloc == request.host and is_own_path(path) else None
+
+
+def is_own_path(path: str) -> bool:
+    """Whether it is an address of ours, without any host."""
+    return OWN_PATH.fullmatch(path) is not None
+
+
+def _go(url: str) -> Response:
+    if request.headers.get("HX-Request") == "true":
+        # A part of a page has no room for a sign-in form.
+        return Response(status=401, headers={"HX-Redirect": url})
+    return make_response(redirect(url, 303))
