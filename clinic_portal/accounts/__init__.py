@@ -88,6 +88,7 @@ def install(app: Flask, config: Config) -> None:
     security.want_json(lambda _request: False)
     security.login_manager.request_loader(lambda _request: None)
     security.unauthn_handler(lambda *_args, **_kwargs: to_sign_in())
+    security.login_manager.unauthorized_handler(to_sign_in)
     # Nothing asks for the password again yet.
     app.view_functions["security.verify"] = _nothing_here
     app.before_request(_keep_next_here)

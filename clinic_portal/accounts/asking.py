@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from flask import Response, g, make_response, redirect, request, url_for
+from flask import Response, g, make_response, redirect, request, session, url_for
 
 from clinic_portal.accounts.kept_forms import Typed, keep, paired
 from clinic_portal.models import SignIn
+from clinic_portal.web.pages import can_be_opened, own_address
 
 # One slash, then no second one and no backslash, which browsers take for one; nothing that is not printed.
 OWN_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
 # Names of fields that a page may send instead of a form of its own, see static/js/time-out.js.
 TO_PAGE, TO_ACTION = "timed_out_page", "timed_out_action"
+# In the session cookie: that something is kept for whoever this browser was signed in as.
+KEPT = "kept"
 
 
 def to_sign_in() -> Response:
@@ -25,7 +28,7 @@ def to_sign_in() -> Response:
     if lapsed is None:
         return _go(url_for("security.login", next=page))
     if request.method == "POST" and page is not None:
-        keep_for(lapsed, page, request.full_path.rstrip("?"))
+        keep_for(lapsed, page, request.path)
         page = None
     return _go(url_for("entrance.signed_out", next=page))
 
@@ -36,19 +39,19 @@ def lapsed_sign_in() -> SignIn | None:
     return lapsed
 
 
-def keep_for(lapsed: SignIn, page: str, action: str) -> None:
+def keep_for(sign_in: SignIn, page: str, action: str) -> None:
     """Keep the form of the present request, unless another site made the browser send it."""
     if g.get("is_forged") or not is_own_path(page):
         return
     told = [(name, values) for name, values in request.form.lists() if name not in (TO_PAGE, TO_ACTION)]
-    keep(account_id=lapsed.account_id, typed=Typed(page, urlsplit(action).path, paired(told)))
+    keep(account_id=sign_in.account_id, typed=Typed(page, action, paired(told)))
+    session[KEPT] = True
 
 
 def page_asked_for() -> str | None:
     """The page that somebody wanted, or on which they pressed a button. None when it cannot be told."""
-    methods = (request.url_rule.methods if request.url_rule else None) or ()
-    if request.method == "GET" or "GET" in methods:
-        return request.full_path.rstrip("?")
+    if can_be_opened():
+        return own_address()
     came_from = urlsplit(request.headers.get("Referer", ""))
     path = f"{came_from.path}?{came_from.query}" if came_from.query else came_from.path
     return path if came_from.netloc == request.host and is_own_path(path) else None

@@ -20,7 +20,7 @@ KEPT_FOR = timedelta(hours=1)
 MOST = 5
 PURPOSE = "kept form"
 # Never kept, whatever the form: what proves who somebody is, and what each page makes anew.
-SECRET_PARTS = ("password", "code", "credential", "token")
+SECRET = frozenset({"password", "old_password", "code", "credential", "key", "csrf_token", "token"})
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def keep(session: Session, *, account_id: int, typed: Typed) -> None:
 
     Commits: the form, sealed.
     """
-    fields = [(name, value) for name, value in typed.fields if not any(part in name for part in SECRET_PARTS)]
+    fields = [(name, value) for name, value in typed.fields if name not in SECRET]
     text = json.dumps({"page": typed.page, "action": typed.action, "fields": fields})
     rows = session.scalars(select(KeptForm).filter_by(account_id=account_id).order_by(KeptForm.id.desc())).all()
     same = [row.id for row in rows if (old := _read(row)) is None or old.action == typed.action]

@@ -18,7 +18,7 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from clinic_portal import clock
 from clinic_portal.accounts import kept_forms, second_step, sign_ins, signed_in_account
-from clinic_portal.accounts.asking import lapsed_sign_in
+from clinic_portal.accounts.asking import KEPT, lapsed_sign_in
 from clinic_portal.accounts.browsers import browser_words
 from clinic_portal.database import db
 from clinic_portal.errors import Busy
@@ -36,8 +36,8 @@ SET_UP = frozenset({
     "static", "security.logout", "entrance.second_step_set_up", "entrance.add_app", "entrance.add_passkey",
     "entrance.time_left", "entrance.stay", "entrance.signed_out", "entrance.keep_typed",
 })  # fmt: skip
-# Names in the session cookie: the present sign-in, the token of forms, and whether something typed is kept.
-SIGN_IN, TOKEN, KEPT = "sign_in", "csrf_token", "kept"
+# Names in the session cookie: the present sign-in, and the token of forms.
+SIGN_IN, TOKEN = "sign_in", "csrf_token"
 
 
 @dataclass(frozen=True)

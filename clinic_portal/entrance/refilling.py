@@ -6,9 +6,9 @@ from flask import Flask, Response, request, session
 from flask_login import current_user
 
 from clinic_portal.accounts import kept_forms, signed_in_account
+from clinic_portal.accounts.asking import KEPT
 from clinic_portal.database import db
 from clinic_portal.entrance.filling import fill
-from clinic_portal.entrance.presence import KEPT
 
 
 def install(app: Flask) -> None:

@@ -47,8 +47,9 @@ def pass_with_recovery_code() -> Response:
         return _from_the_start()
     form = Form()
     if request.method == "POST" and _recovers(account, form):
+        answer = _pass(account)
         flash(_("You have used up one of your recovery codes."), "info")
-        return _pass(account)
+        return answer
     return page("entrance/recovery_code.html", status=form.status, form=form, errors=form.errors,
                 back_url=url_for("entrance.pass_second_step"))  # fmt: skip
 

@@ -12,12 +12,12 @@ from flask_security.tf_plugin import TfPlugin
 
 from clinic_portal import clock
 from clinic_portal.accounts import kept_forms, second_step, sign_ins
-from clinic_portal.accounts.asking import is_own_path
+from clinic_portal.accounts.asking import KEPT, is_own_path
 from clinic_portal.accounts.throttle import Kind
 from clinic_portal.database import db
 from clinic_portal.entrance import passkey_forms
 from clinic_portal.entrance.blueprint import blueprint, give_back, take_try
-from clinic_portal.entrance.presence import KEPT, SIGN_IN, start
+from clinic_portal.entrance.presence import SIGN_IN, start
 from clinic_portal.models import Account
 
 # Whose password was right a moment ago, in the session cookie.

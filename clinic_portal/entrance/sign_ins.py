@@ -7,10 +7,10 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from clinic_portal.accounts import actor_of, clinic_zone, sign_ins, signed_in, signed_in_account
-from clinic_portal.accounts.asking import TO_ACTION, TO_PAGE, is_own_path, keep_for, lapsed_sign_in
+from clinic_portal.accounts.asking import KEPT, TO_ACTION, TO_PAGE, is_own_path, keep_for, lapsed_sign_in
 from clinic_portal.database import db
 from clinic_portal.entrance.blueprint import blueprint
-from clinic_portal.entrance.presence import KEPT, present_sign_in, seconds_left
+from clinic_portal.entrance.presence import present_sign_in, seconds_left
 from clinic_portal.web import page, see_other
 from clinic_portal.web.pages import settings_in_force
 
@@ -65,7 +65,6 @@ def keep_typed() -> Response:
     whose = present_sign_in() if current_user.is_authenticated else lapsed_sign_in()
     if whose is not None and is_own_path(to) and is_own_path(action):
         keep_for(whose, to, action)
-        session[KEPT] = True
         if current_user.is_authenticated:
             # In another tab somebody was quicker and stayed.
             return see_other(to)

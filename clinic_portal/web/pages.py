@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, Response, g, make_response, redirect, render_template, request, url_for
+from flask import Flask, Response, current_app, g, make_response, redirect, render_template, request, url_for
 from flask_babel import Babel
 from flask_htmx import HTMX
 from flask_login import current_user
@@ -70,6 +70,12 @@ def page(template: str, fragment: str | None = None, *, status: int = 200, **con
 def see_other(url: str) -> Response:
     """Send the browser on after a form, so that reloading the next page sends nothing again."""
     return make_response(redirect(url, 303))
+
+
+def can_be_opened() -> bool:
+    """Whether the address to which the present form was sent is also that of a page."""
+    routes = current_app.create_url_adapter(request)
+    return routes is not None and routes.test(request.path, "GET")
 
 
 def own_address() -> str:
