@@ -80,6 +80,7 @@ __all__ = [
     "IdentityStatus", "KeptForm", "Lease", "Location", "Mode", "Notification", "Origin", "Outcome", "Passkey",
     "Patient", "PatientAccess", "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerVisitType",
     "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode", "Relation", "ReleasePolicy", "Role", "RoleGrant",
-    "RoleName", "RuleKind", "SessionStatus", "Setting", "SignIn", "Status", "Submission", "Throttle", "UTCDateTime",
-    "VisitType", "WhoMayBook", "columns_of", "fold", "id_from_reference", "new_public_id", "years_between",
+    "RoleName", "RuleKind", "SessionStatus", "Setting", "SignIn", "Status", "Submission", "Task", "TaskKind",
+    "Throttle", "UTCDateTime", "VisitType", "WhoMayBook", "columns_of", "fold", "id_from_reference", "new_public_id",
+    "years_between",
 ]  # fmt: skip
