@@ -71,6 +71,7 @@ from clinic_portal.models.schedule import (
     WhoMayBook,
 )
 from clinic_portal.models.sign_in import AuthenticatorApp, KeptForm, Passkey, RecoveryCode, SignIn
+from clinic_portal.models.tasks import Task, TaskKind
 
 __all__ = [
     "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "MAX_NOTE", "AccessEntry", "AccessPlace", "Account", "AccountInvitation",
