@@ -43,6 +43,7 @@ async function ask(part, form) {
 }
 
 if (window.PublicKeyCredential) {
+  document.querySelectorAll("[data-without-passkey]").forEach((part) => (part.hidden = true));
   document.querySelectorAll("[data-passkey]").forEach((part) => {
     const form = part.closest("form");
     part.hidden = false;

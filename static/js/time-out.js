@@ -91,4 +91,6 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden && Date.now() >= endsAt - warn * 1000) look();
 });
 
+// The page itself says it for those without this script.
+document.getElementById("time-out-note").hidden = true;
 setEnd(Number(dialog.dataset.seconds));
