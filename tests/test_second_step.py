@@ -14,7 +14,7 @@ from clinic_portal import clock
 from clinic_portal.accounts import authenticator, passkeys, registering, second_step
 from clinic_portal.audit import SYSTEM
 from clinic_portal.database import db, writing
-from clinic_portal.entrance.sign_in import WAITING
+from clinic_portal.entrance.presence import WAITING
 from clinic_portal.errors import NotAllowed, NotFound
 from clinic_portal.models import (
     Account,

@@ -26,11 +26,11 @@ def to_sign_in() -> Response:
     """
     page, lapsed = page_asked_for(), lapsed_sign_in()
     if lapsed is None:
-        return _go(url_for("security.login", next=page))
+        return lead_to(url_for("security.login", next=page))
     if request.method == "POST" and page is not None:
         keep_for(lapsed, page, request.path)
         page = None
-    return _go(url_for("entrance.signed_out", next=page))
+    return lead_to(url_for("entrance.signed_out", next=page))
 
 
 def lapsed_sign_in() -> SignIn | None:
@@ -62,8 +62,8 @@ def is_own_path(path: str) -> bool:
     return OWN_PATH.fullmatch(path) is not None
 
 
-def _go(url: str) -> Response:
+def lead_to(url: str) -> Response:
+    """Send the whole browser to another page, also when only a part of a page was asked for."""
     if request.headers.get("HX-Request") == "true":
-        # A part of a page has no room for a sign-in form.
         return Response(status=401, headers={"HX-Redirect": url})
     return make_response(redirect(url, 303))

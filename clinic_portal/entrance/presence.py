@@ -18,12 +18,11 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from clinic_portal import clock
 from clinic_portal.accounts import kept_forms, second_step, sign_ins, signed_in_account
-from clinic_portal.accounts.asking import KEPT, lapsed_sign_in
+from clinic_portal.accounts.asking import KEPT, lapsed_sign_in, lead_to
 from clinic_portal.accounts.browsers import browser_words
 from clinic_portal.database import db
 from clinic_portal.errors import Busy
 from clinic_portal.models import Account, SignIn
-from clinic_portal.web import see_other
 from clinic_portal.web.pages import settings_in_force
 
 COOKIE = "portal_seen"
@@ -36,8 +35,8 @@ SET_UP = frozenset({
     "static", "security.logout", "entrance.second_step_set_up", "entrance.add_app", "entrance.add_passkey",
     "entrance.time_left", "entrance.stay", "entrance.signed_out", "entrance.keep_typed",
 })  # fmt: skip
-# Names in the session cookie: the present sign-in, and the token of forms.
-SIGN_IN, TOKEN = "sign_in", "csrf_token"
+# Names in the session cookie: the present sign-in, the token of forms, and whose password was right a moment ago.
+SIGN_IN, TOKEN, WAITING = "sign_in", "csrf_token", "waiting_for_second_step"
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def start(account: Account, *, is_two_factor: bool) -> None:
     # Forms of the same person that were open when the time ran out can still be sent; nobody else's can.
     lapsed = lapsed_sign_in()
     token = session.get(TOKEN) if lapsed is not None and lapsed.account_id == account.id else None
-    session.clear()
+    forget_reader()
     login_user(account, remember=False)
     if token is not None:
         session[TOKEN] = token
@@ -80,6 +79,13 @@ def start(account: Account, *, is_two_factor: bool) -> None:
     if kept_forms.has_any(db.session(), account.id):
         session[KEPT] = True
     g.sign_in = None
+
+
+def forget_reader() -> None:
+    """Leave nothing of whoever used this browser before; what is no secret of theirs, like the language, stays."""
+    for name in (SIGN_IN, TOKEN, WAITING, KEPT):
+        session.pop(name, None)
+    g.pop(TOKEN, None)
 
 
 def present_sign_in() -> SignIn:
@@ -140,7 +146,7 @@ def _lead_to_set_up() -> Response | None:
         return None
     if not second_step.is_required(settings_in_force(), signed_in_account()):
         return None
-    return see_other(url_for("entrance.second_step_set_up"))
+    return lead_to(url_for("entrance.second_step_set_up"))
 
 
 def _note_presence(response: Response) -> Response:

@@ -16,7 +16,8 @@ from clinic_portal.database import db
 from clinic_portal.entrance import passkey_forms
 from clinic_portal.entrance.blueprint import blueprint, give_back, take_try
 from clinic_portal.entrance.forms import Form
-from clinic_portal.entrance.sign_in import WAITING, enter
+from clinic_portal.entrance.presence import WAITING
+from clinic_portal.entrance.sign_in import enter
 from clinic_portal.models import Account
 from clinic_portal.web import page, see_other
 
@@ -47,9 +48,8 @@ def pass_with_recovery_code() -> Response:
         return _from_the_start()
     form = Form()
     if request.method == "POST" and _recovers(account, form):
-        answer = _pass(account)
         flash(_("You have used up one of your recovery codes."), "info")
-        return answer
+        return _pass(account)
     return page("entrance/recovery_code.html", status=form.status, form=form, errors=form.errors,
                 back_url=url_for("entrance.pass_second_step"))  # fmt: skip
 

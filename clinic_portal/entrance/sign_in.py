@@ -17,11 +17,8 @@ from clinic_portal.accounts.throttle import Kind
 from clinic_portal.database import db
 from clinic_portal.entrance import passkey_forms
 from clinic_portal.entrance.blueprint import blueprint, give_back, take_try
-from clinic_portal.entrance.presence import SIGN_IN, start
+from clinic_portal.entrance.presence import SIGN_IN, WAITING, forget_reader, start
 from clinic_portal.models import Account
-
-# Whose password was right a moment ago, in the session cookie.
-WAITING = "waiting_for_second_step"
 
 
 class NextSteps(TfPlugin):
@@ -56,9 +53,8 @@ def install(app: Flask) -> None:
     def ended() -> Any:
         if SIGN_IN in session:
             sign_ins.end(public_id=session[SIGN_IN])
-        answer = sign_out()
-        session.clear()
-        return answer
+        forget_reader()
+        return sign_out()
 
     app.view_functions["security.login"] = counted
     app.view_functions["security.logout"] = ended
