@@ -46,9 +46,9 @@ def test_signing_in_leaves_a_row_that_says_where(app: Flask, world: World) -> No
     sign_in(visitor, "alice", headers={"User-Agent": FIREFOX})
     (row,) = rows()
     assert (row.account_id, row.started_at, row.last_seen_at) == (world.accounts["alice"], NOW, NOW)
-    assert (row.browser, row.is_two_factor, row.ended_at) == ("Firefox on Windows", False, None)
+    assert (row.browser, row.is_two_factor, row.ended_at) == ("Firefox, Windows", False, None)
     page = visitor.get(WHERE)
-    assert "Firefox on Windows This browser Since Monday 2 March, 8am" in words_of(page)
+    assert "Firefox, Windows This browser Since Monday 2 March, 8am" in words_of(page)
     assert forms_of(page) == []
     assert "In 1 browser Where you are signed in" in words_of(visitor.get("/account"))
 
@@ -56,16 +56,16 @@ def test_signing_in_leaves_a_row_that_says_where(app: Flask, world: World) -> No
 @pytest.mark.parametrize(
     ("user_agent", "words"),
     [
-        (FIREFOX, "Firefox on Windows"),
-        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605 Version/19.0 Safari/605", "Safari on a Mac"),
-        ("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0) AppleWebKit/605 Mobile Safari/604.1", "Safari on an iPhone"),
-        ("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0) AppleWebKit/605 CriOS/140 Safari/604.1", "Chrome on an iPhone"),
-        ("Mozilla/5.0 (Linux; Android 15; K) AppleWebKit/537 Chrome/140 Mobile Safari/537", "Chrome on Android"),
-        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/140.0 Safari/537.36 Edg/140.0", "Edge on Windows"),
-        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36", "Chrome on Linux"),
-        ("curl/8", "Another browser"),
-        ("", "Another browser"),
-        (None, "Another browser"),
+        (FIREFOX, "Firefox, Windows"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605 Version/19.0 Safari/605", "Safari, Mac"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0) AppleWebKit/605 Mobile Safari/604.1", "Safari, iPhone"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0) AppleWebKit/605 CriOS/140 Safari/604.1", "Chrome, iPhone"),
+        ("Mozilla/5.0 (Linux; Android 15; K) AppleWebKit/537 Chrome/140 Mobile Safari/537", "Chrome, Android"),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/140.0 Safari/537.36 Edg/140.0", "Edge, Windows"),
+        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36", "Chrome, Linux"),
+        ("curl/8", ""),
+        ("", ""),
+        (None, ""),
     ],
 )  # fmt: skip
 def test_a_browser_is_told_in_plain_words(user_agent: str | None, words: str) -> None:
@@ -206,8 +206,8 @@ def test_nobody_is_kept_signed_in_by_a_cookie_of_another_kind(app: Flask, world:
 
 def test_on_every_database_sign_ins_begin_are_found_and_end(any_world: World) -> None:
     account_id = any_world.accounts["alice"]
-    first = sign_ins.begin(account_id=account_id, browser="Firefox on Windows")
-    second = sign_ins.begin(account_id=account_id, browser="Safari on a Mac", instead_of=first)
+    first = sign_ins.begin(account_id=account_id, browser="Firefox, Windows")
+    second = sign_ins.begin(account_id=account_id, browser="Safari, Mac", instead_of=first)
     sign_ins.touch(public_id=second)
     assert sign_ins.find(fresh(), first, "fs-alice") is None
     assert sign_ins.find(fresh(), second, "fs-bob") is None

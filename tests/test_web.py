@@ -34,7 +34,7 @@ PUBLIC = {"static", "patient.home", "security.login", "security.logout", "health
           "entrance.confirm", "entrance.sent", "entrance.forgotten", "entrance.new_password",
           "entrance.confirm_new_email", "patient.verify_email", "patient.privacy", "entrance.use_passkey",
           "entrance.pass_second_step", "entrance.pass_with_recovery_code", "entrance.time_left", "entrance.stay",
-          "entrance.keep_typed", "entrance.signed_out"}  # fmt: skip
+          "entrance.keep_typed", "entrance.signed_out", "entrance.choose_language"}  # fmt: skip
 # Pages of those who see or are patients answer 403 or 404 to everybody else; "start" only sends people on.
 ALLOWED = {
     "patient": {"alice", "bob"},

@@ -49,10 +49,10 @@ class _Forms(HTMLParser):
 
 
 def forms_of(answer: TestResponse) -> list[Form]:
-    """The forms of a page, without those to sign out and to stay signed in that every page has."""
+    """The forms of a page, without those that every page has: sign out, stay signed in, change the language."""
     parser = _Forms()
     parser.feed(answer.text)
-    return [form for form in parser.forms if form.action not in ("/logout", "/session/stay")]
+    return [form for form in parser.forms if form.action not in ("/logout", "/session/stay", "/language")]
 
 
 class Visitor:

@@ -15,6 +15,7 @@ from clinic_portal.accounts import actor_of, authenticator, emails, recovery_cod
 from clinic_portal.accounts.passkeys import Proof, passkeys_of
 from clinic_portal.database import writing
 from clinic_portal.errors import InvalidRequest, NotAllowed, NotFound
+from clinic_portal.languages import N_
 from clinic_portal.models import Account, AuthenticatorApp, Event, Passkey, SignIn
 from clinic_portal.notifications.account_outbox import tell_account
 from clinic_portal.settings import Settings, load_settings
@@ -211,7 +212,7 @@ def _remove(session: Session, account: Account, row: AuthenticatorApp | Passkey,
     session.flush()
     if not second_step_of(session, account.id).is_set_up:
         if is_required(load_settings(session), account):
-            raise InvalidRequest("Set up another second step first. The clinic asks for one.")
+            raise InvalidRequest(N_("Set up another second step first. The clinic asks for one."))
         recovery_codes.forget(session, account.id)
     audit.record(session, actor_of(account), "second_step", account, after=what)
     tell_account(session, account.id, Event.SECOND_STEP_REMOVED)

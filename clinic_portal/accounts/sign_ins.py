@@ -61,7 +61,7 @@ def begin(
 ) -> str:
     """Remember that somebody has just signed in.
 
-    Args: browser, in words; instead_of, the sign-in that the same browser had before: it is over.
+    Args: browser, see `browsers`; instead_of, the sign-in that the same browser had before: it is over.
     Commits: the sign-in.
     """
     now = clock.now()

@@ -7,6 +7,7 @@ from flask import Flask
 from clinic_portal.entrance import (
     account,
     forgetting,
+    language,
     linking,
     presence,
     refilling,
@@ -21,7 +22,7 @@ from clinic_portal.entrance.blueprint import blueprint
 __all__ = ["install"]
 
 # Views register themselves when their modules are read.
-VIEWS = (registering, forgetting, account, linking, second_step, second_factor, sign_ins)
+VIEWS = (registering, forgetting, account, linking, language, second_step, second_factor, sign_ins)
 
 
 def install(app: Flask) -> None:

@@ -11,6 +11,7 @@ from clinic_portal.entrance.asked_again import ask_for_old_password, knows_passw
 from clinic_portal.entrance.blueprint import blueprint, take_try
 from clinic_portal.entrance.forms import Form, read_email, read_new_password
 from clinic_portal.entrance.presence import present_sign_in, start
+from clinic_portal.languages import _
 from clinic_portal.web import page, see_other
 from clinic_portal.web.pages import settings_in_force
 
@@ -37,7 +38,7 @@ def change_password() -> Response:
             is_two_factor = present_sign_in().is_two_factor
             changed = passwords.change_password(account_id=mine.id, password_hash=passwords.hashed(password))
             start(changed, is_two_factor=is_two_factor)
-            flash("Your password is changed. Other devices are signed out.", "success")
+            flash(_("Your password is changed. Other devices are signed out."), "success")
             return see_other(url_for("entrance.account"))
     return page("entrance/change_password.html", status=form.status, form=form, errors=form.errors, email=mine.email,
                 back_url=url_for("entrance.account"))  # fmt: skip
@@ -71,7 +72,7 @@ def confirm_new_email(token: str) -> Response:
     """Confirm your new e-mail address. Opening the link changes nothing."""
     if request.method == "POST":
         addresses.change_email(token)
-        flash("Your e-mail address is changed. Sign in with the new one from now on.", "success")
+        flash(_("Your e-mail address is changed. Sign in with the new one from now on."), "success")
         return see_other(url_for("start"))
     found = tokens.read(db.session(), tokens.Purpose.CHANGE_EMAIL, token)
     return page("entrance/confirm.html", email=found.pending_email)

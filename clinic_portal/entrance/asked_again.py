@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from flask import request
-from flask_babel import gettext as _
 
 from clinic_portal import clock
 from clinic_portal.accounts import passwords
@@ -13,6 +12,7 @@ from clinic_portal.accounts.throttle import Kind
 from clinic_portal.entrance.blueprint import give_back, take_try
 from clinic_portal.entrance.forms import Form
 from clinic_portal.entrance.presence import present_sign_in
+from clinic_portal.languages import _
 from clinic_portal.models import Account
 
 FIELD = "old_password"

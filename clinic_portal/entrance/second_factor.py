@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask import Response, flash, request, url_for
-from flask_babel import gettext as _
 from markupsafe import Markup
 
 from clinic_portal.accounts import authenticator, second_step, signed_in, signed_in_account
@@ -15,9 +14,11 @@ from clinic_portal.entrance.blueprint import blueprint, give_back, take_try
 from clinic_portal.entrance.forms import Form
 from clinic_portal.entrance.presence import present_sign_in
 from clinic_portal.errors import InvalidRequest, NotFound
+from clinic_portal.languages import _
 from clinic_portal.models import Account
 from clinic_portal.web import page, see_other
 from clinic_portal.web.pages import clinic_facts, settings_in_force
+from clinic_portal.wording import say
 
 
 @blueprint.get("/account/second-step")
@@ -144,7 +145,7 @@ def _remove(passkey_id: str | None) -> Response:
         try:
             _take_away(mine, passkey_id)
         except InvalidRequest as error:
-            form.wrong("remove", str(error))
+            form.wrong("remove", say(error))
         else:
             flash(_("It is taken away. We have sent you a mail about it."), "success")
             return see_other(_set_up_url())

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Response, flash, request, session, url_for
-from flask_babel import gettext as _
 from sqlalchemy import select
 
 from clinic_portal import clock
@@ -18,6 +17,7 @@ from clinic_portal.entrance.blueprint import blueprint, give_back, take_try
 from clinic_portal.entrance.forms import Form
 from clinic_portal.entrance.presence import WAITING
 from clinic_portal.entrance.sign_in import enter
+from clinic_portal.languages import _
 from clinic_portal.models import Account
 from clinic_portal.web import page, see_other
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 from flask import Flask, Response, flash, make_response, redirect, request, session, url_for
-from flask_babel import gettext as _
 from flask_login import current_user
 from flask_security import Security, UserMixin
 from flask_security.tf_plugin import TfPlugin
@@ -18,6 +17,7 @@ from clinic_portal.database import db
 from clinic_portal.entrance import passkey_forms
 from clinic_portal.entrance.blueprint import blueprint, give_back, take_try
 from clinic_portal.entrance.presence import SIGN_IN, WAITING, forget_reader, start
+from clinic_portal.languages import _
 from clinic_portal.models import Account
 
 

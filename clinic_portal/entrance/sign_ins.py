@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask import Response, flash, jsonify, request, session, url_for
-from flask_babel import gettext as _
 from flask_login import current_user
 
 from clinic_portal.accounts import actor_of, clinic_zone, sign_ins, signed_in, signed_in_account
@@ -11,6 +10,7 @@ from clinic_portal.accounts.asking import KEPT, TO_ACTION, TO_PAGE, is_own_path,
 from clinic_portal.database import db
 from clinic_portal.entrance.blueprint import blueprint
 from clinic_portal.entrance.presence import present_sign_in, seconds_left
+from clinic_portal.languages import _
 from clinic_portal.web import page, see_other
 from clinic_portal.web.pages import settings_in_force
 

@@ -22,7 +22,7 @@ class SignIn(Base):
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)
     # At most five minutes behind; the browser's own signed note is exact.
     last_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    # In plain words: "Firefox on Windows".
+    # By names that its owner knows: "Firefox, Windows"; empty when it is not known.
     browser: Mapped[str] = mapped_column(String(60))
     is_two_factor: Mapped[bool] = mapped_column(default=False)
     # Signed out here or from elsewhere. One that ran out has no end of its own: that is judged when it is read.

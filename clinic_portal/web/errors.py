@@ -17,9 +17,11 @@ from werkzeug.routing import RequestRedirect
 
 from clinic_portal import audit, clock, errors
 from clinic_portal.database import db
+from clinic_portal.languages import ngettext
 from clinic_portal.web.assets import PACKAGE
 from clinic_portal.web.pages import can_be_opened, own_address, page
 from clinic_portal.web.requests import log
+from clinic_portal.wording import say
 
 STATUS: dict[type[errors.DomainError], int] = {
     errors.NotFound: 404,
@@ -62,9 +64,12 @@ def _refused(error: errors.DomainError) -> Response:
 
 def _words(error: errors.DomainError) -> str:
     if not isinstance(error, errors.TooManyTries):
-        return str(error)
-    minutes = -(-_wait_s(error) // 60)
-    return f"{error} Wait {'a minute' if minutes <= 1 else f'{minutes} minutes'}, then try again."
+        return say(error)
+    return ngettext(
+        "There were too many tries in a short time. Wait a minute, then try again.",
+        "There were too many tries in a short time. Wait %(num)d minutes, then try again.",
+        max(1, -(-_wait_s(error) // 60)),
+    )
 
 
 def _wait_s(error: errors.DomainError) -> int:
