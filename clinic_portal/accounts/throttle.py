@@ -34,6 +34,7 @@ class Kind(enum.StrEnum):
     CODE = "code"
     # Of a link in a mail that nobody signed.
     LINK = "link"
+    SECOND_STEP = "second_step"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ LIMITS = {
     Kind.MAIL: (Limit(3, 5 * _MINUTE, 240 * _MINUTE), Limit(30, 5 * _MINUTE, 60 * _MINUTE)),
     Kind.PASSWORD: (Limit(5, _MINUTE, 60 * _MINUTE), Limit(50, _MINUTE, 60 * _MINUTE)),
     Kind.LINK: (Limit(20, _MINUTE, 60 * _MINUTE), Limit(20, _MINUTE, 60 * _MINUTE)),
+    Kind.SECOND_STEP: (Limit(5, _MINUTE, 60 * _MINUTE), Limit(50, _MINUTE, 60 * _MINUTE)),
     Kind.CODE: (Limit(5, 5 * _MINUTE, 240 * _MINUTE), Limit(30, 5 * _MINUTE, 240 * _MINUTE)),
 }
 _FIRST_TIME = text(
