@@ -10,13 +10,14 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
 EVENTS = (
     "booked", "moved", "cancelled", "reminder", "confirm_email", "already_registered", "reset_password",
-    "password_changed", "change_email", "email_changed", "verify",
+    "password_changed", "change_email", "email_changed", "verify", "second_step_added", "second_step_removed",
+    "second_step_reset", "recovery_code_used",
 )  # fmt: skip
 SAID = "confirmation IN ('not_asked', 'asked', 'confirmed')"
 COLUMNS = {
