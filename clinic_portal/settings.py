@@ -11,7 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clinic_portal.audit import Actor, record
-from clinic_portal.database import run, writing
+from clinic_portal.catalogue import Catalogue, catalogue
+from clinic_portal.database import writing
 from clinic_portal.errors import InvalidRequest
 from clinic_portal.models import Setting, VisitType
 
@@ -155,10 +156,15 @@ _ALL = select(Setting.name, Setting.visit_type_id, Setting.value)
 
 
 def load_settings(session: Session) -> Settings:
-    """Read every setting in one query."""
+    """All settings as they are now; mostly from memory, see `catalogue`."""
+    return catalogue(session).made(settings_in)
+
+
+def settings_in(found: Catalogue) -> Settings:
+    """All settings of a catalogue."""
     clinic: dict[str, Any] = {}
     by_visit_type: dict[tuple[str, int], Any] = {}
-    for name, visit_type_id, value in run(session, _ALL):
+    for name, visit_type_id, value in found.rows(_ALL):
         if visit_type_id is None:
             clinic[name] = value
         else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from fcntl import LOCK_EX, flock
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -144,6 +146,24 @@ def test_who_loses_the_race_gets_409_with_alternatives_and_goes_on_with_the_answ
     check = alice.follow(alice.submit(lost, start=near.choices["start"][0]))
     alice.submit(check)
     assert [visit.starts_at for visit in visits()] == [at(9, day=1), at(9, 30, day=1)]
+
+
+def test_who_comes_after_a_time_is_known_to_be_gone_is_told_without_waiting_for_a_turn_to_write(
+    alice: Visitor, bob: Visitor, world: World
+) -> None:
+    open_clinic(world)
+    wanted = write_instant(at(9, day=1))
+    page = alice.get(times_url(world))
+    book(world, at(9, day=1), patient_id=world.bob_id, actor=world.bob)
+    first = alice.submit(page, 409, start=wanted)
+    with Path(f"{db.engine.url.database}.lock").open("a") as turn:
+        flock(turn, LOCK_EX)
+        second = alice.submit(page, 409, start=wanted)
+    assert words_of(first) == words_of(second)
+    # What stands in the way is said all the same.
+    own = book(world, at(10, day=1))
+    db.session.rollback()
+    assert own.public_id in alice.submit(page, 409, start=write_instant(at(10, day=1))).text
 
 
 def test_an_expired_hold_books_all_the_same_while_its_time_is_free(alice: Visitor, world: World) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 from flask import Flask, Response, g, has_request_context, make_response, redirect, request, url_for
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, contains_eager, joinedload
 from clinic_portal import clock
 from clinic_portal.accounts.asking import is_own_path, to_sign_in
 from clinic_portal.audit import Actor, ActorKind
+from clinic_portal.catalogue import catalogue
 from clinic_portal.config import Config
 from clinic_portal.database import db, writing
 from clinic_portal.errors import NotAllowed, NotFound
@@ -39,8 +40,17 @@ R = TypeVar("R")
 STAFF = (RoleName.FRONT_DESK, RoleName.ADMIN)
 
 
+_BY_COOKIE = select(Account).where(Account.fs_uniquifier == bindparam("uniquifier")).options(joinedload(Account.roles))
+
+
 class Accounts(SQLAlchemyUserDatastore):
     """Flask-Security's way to our tables. It would commit by itself; here its one change is a service."""
+
+    def find_user(self, case_insensitive: bool = False, **kwargs: Any) -> Account | None:
+        """Asked for each page with what the cookie says: for that the statement is made beforehand."""
+        if kwargs.keys() != {"fs_uniquifier"}:
+            return cast("Account | None", super().find_user(case_insensitive, **kwargs))
+        return db.session().scalars(_BY_COOKIE, {"uniquifier": kwargs["fs_uniquifier"]}).unique().one_or_none()
 
     def put(self, model: Account) -> Account:
         """Called at sign-in when a password was kept in an older way and has just been hashed anew."""
@@ -91,12 +101,25 @@ def install(app: Flask, config: Config) -> None:
     # Browsers with our cookie are the only way in: no JSON, no tokens in headers or addresses.
     security.want_json(lambda _request: False)
     security.login_manager.request_loader(lambda _request: None)
+    security.login_manager.user_loader(partial(_reader, security.login_manager.user_callback))
     security.unauthn_handler(lambda *_args, **_kwargs: to_sign_in())
     security.login_manager.unauthorized_handler(to_sign_in)
     # Nothing asks for the password again yet.
     app.view_functions["security.verify"] = _nothing_here
     app.before_request(_keep_next_here)
     app.add_url_rule("/start", "start", signed_in(_start))
+
+
+def _reader(load: Callable[[str], Account | None], uniquifier: str) -> Account | None:
+    """The account behind a cookie as it was when the page began, so that nothing makes the page read it again.
+
+    A service that changes the account has its own copy.
+    """
+    account = load(uniquifier)
+    if account is not None:
+        for row in (account, *account.roles):
+            db.session.expunge(row)
+    return account
 
 
 def show_sign_ins(app: Flask, sign_ins: Callable[[], list[tuple[str, str, str]]]) -> None:
@@ -173,9 +196,13 @@ def actor_of(account: Account) -> Actor:
     return Actor(ActorKind.PRACTITIONER if is_practitioner else ActorKind.PATIENT, account.id)
 
 
+_FIRST_ZONE = select(Location.zone).where(Location.is_active).order_by(Location.id).limit(1)
+
+
 def clinic_zone(session: Session) -> str:
     """The zone for what belongs to no location: that of the first one."""
-    return session.scalar(select(Location.zone).where(Location.is_active).order_by(Location.id).limit(1)) or "UTC"
+    first = catalogue(session).rows(_FIRST_ZONE)
+    return first[0].zone if first else "UTC"
 
 
 def _today(session: Session) -> date:

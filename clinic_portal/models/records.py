@@ -187,6 +187,15 @@ class Setting(Base):
     value: Mapped[Any] = mapped_column(JSON)
 
 
+class CatalogueStamp(Base):
+    """One row, whose value changes with settings, visit types, places, practitioners and what they do."""
+
+    __tablename__ = "catalogue_stamp"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    value: Mapped[str] = mapped_column(String(36))
+
+
 class Lease(Base):
     """Who does a periodic job, and until when nobody else may."""
 

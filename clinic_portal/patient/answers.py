@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 
 from clinic_portal import clock
 from clinic_portal.accounts import actor_for, patients_for
-from clinic_portal.database import db
+from clinic_portal.database import db, remembered
 from clinic_portal.errors import ModeNotOffered, NotAllowed, NotBookableOnline, NotFound
 from clinic_portal.models import (
     MODE_BIT,
@@ -40,8 +40,9 @@ from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.continuity import Continuity
 from clinic_portal.scheduling.modes import offered_modes
 from clinic_portal.scheduling.safety import SafetyAnswer, from_kept
-from clinic_portal.scheduling.search import Need, Search, load_terms
+from clinic_portal.scheduling.search import Need, Search, Terms, load_terms
 from clinic_portal.settings import load_settings
+from clinic_portal.unchanged import kept_while_unchanged
 
 ANY_PLACE = "any"
 
@@ -140,9 +141,10 @@ class Answers:
         return self.url(asked[index - 1]) if index else url_for("patient.home")
 
 
-def read_answers(account: Account, values: MultiDict[str, str]) -> Answers:
+def read_answers(account: Account, values: MultiDict[str, str], *, asks_limits: bool = True) -> Answers:
     """The answers in an address, and those that need no question because there is only one.
 
+    Args: asks_limits, false where a service asks them anyway, under its locks.
     Raises: NotFound for ids of nothing that this account may choose; NotBookableOnline for what it may not book;
     InvalidRequest; NotAllowed for accounts that act for nobody.
     """
@@ -160,7 +162,7 @@ def read_answers(account: Account, values: MultiDict[str, str]) -> Answers:
     if public_id := values.get("patient"):
         answers = with_patient(answers, patients, public_id)
     if public_id := values.get("visit_type"):
-        answers = with_visit_type(account, answers, public_id)
+        answers = with_visit_type(account, answers, public_id, asks_limits=asks_limits)
         if mode := values.get("mode"):
             answers = with_mode(answers, read_mode(mode))
     if (public_id := values.get("place")) and answers.mode not in REMOTE:
@@ -180,16 +182,17 @@ def with_patient(answers: Answers, patients: list[Patient], public_id: str) -> A
     return replace(answers, patient=found, safety=None)
 
 
-def with_visit_type(account: Account, answers: Answers, public_id: str) -> Answers:
+def with_visit_type(account: Account, answers: Answers, public_id: str, *, asks_limits: bool = True) -> Answers:
     """The answers with another visit type.
 
+    Args: asks_limits, as for `read_answers`.
     Raises: NotFound when it is not offered; NotBookableOnline when not to this patient.
     """
     wanted = read_public_id(public_id)
     found = next((one for one in offered_visit_types(db.session()) if one.public_id == wanted), None)
     if found is None:
         raise NotFound
-    if refusal := refusal_of(account, replace(answers, visit_type=found)):
+    if asks_limits and (refusal := refusal_of(account, replace(answers, visit_type=found))):
         raise refusal
     modes = modes_for(db.session(), found)
     if len(modes) == 1:
@@ -213,7 +216,7 @@ def with_mode(answers: Answers, mode: Mode) -> Answers:
     answers = replace(answers, mode=mode, has_several_modes=len(modes) > 1)
     if mode in REMOTE:
         return replace(answers, any_place=True, location=None, has_several_places=False)
-    has_several = len(places_for(db.session(), visit_type)) > 1
+    has_several = has_several_places(db.session(), visit_type)
     any_place = was_asked or not (has_several or answers.location)
     return replace(answers, any_place=any_place, has_several_places=has_several)
 
@@ -260,7 +263,7 @@ def answers_of(account: Account, hold: Hold) -> Answers:
         continuity=Continuity(hold.wishes["continuity"]),
         has_several_people=len(patients_for(account)) > 1,
         has_several_modes=len(modes_for(db.session(), hold.visit_type)) > 1,
-        has_several_places=not is_remote and len(places_for(db.session(), hold.visit_type)) > 1,
+        has_several_places=not is_remote and has_several_places(db.session(), hold.visit_type),
     )
 
 
@@ -296,7 +299,22 @@ def refusal_of(account: Account, answers: Answers) -> NotBookableOnline | None:
     # The limits are the same in every mode.
     mode = offered_modes(answers.visit_type.modes, load_settings(db.session()))[0]
     anyhow = replace(answers, mode=mode, any_place=True, location=None, needs=frozenset())
-    return load_terms(db.session(), anyhow.search(account)).refusal()
+    return terms_for(anyhow.search(account)).refusal()
+
+
+def terms_for(search: Search) -> Terms:
+    """The terms of a search, made once while a page reads.
+
+    Raises: as `load_terms`.
+    """
+    session = db.session()
+    memory = remembered(session)
+    if memory is None:
+        return load_terms(session, search)
+    if search not in memory:
+        memory[search] = load_terms(session, search)
+    terms: Terms = memory[search]
+    return terms
 
 
 def modes_for(session: Session, visit_type: VisitType) -> list[Mode]:
@@ -304,14 +322,28 @@ def modes_for(session: Session, visit_type: VisitType) -> list[Mode]:
     offered = offered_modes(visit_type.modes, load_settings(session))
     if len(offered) == 1:
         return offered
-    values = _from_today(session, visit_type)
-    return [one for one in offered if session.scalar(_IS_MODE_WORKED, {**values, "mode": MODE_BIT[one]})] or offered
+    values, kept = _from_today(session, visit_type), kept_while_unchanged(session)
+    key = (_IS_MODE_WORKED, *offered, *values.values())
+    if key not in kept:
+        worked = [one for one in offered if session.scalar(_IS_MODE_WORKED, {**values, "mode": MODE_BIT[one]})]
+        kept[key] = worked or offered
+    modes: list[Mode] = kept[key]
+    return modes
 
 
 def places_for(session: Session, visit_type: VisitType) -> list[Location]:
     """The places where somebody who does such visits in person works today or later."""
     values = {**_from_today(session, visit_type), "mode": MODE_BIT[Mode.IN_PERSON]}
     return list(session.scalars(_PLACES, values))
+
+
+def has_several_places(session: Session, visit_type: VisitType) -> bool:
+    """Whether there is a choice of places; known without asking while nothing has changed."""
+    values, kept = _from_today(session, visit_type), kept_while_unchanged(session)
+    key = (_PLACES, *values.values())
+    if key not in kept:
+        kept[key] = len(places_for(session, visit_type)) > 1
+    return bool(kept[key])
 
 
 def _from_today(session: Session, visit_type: VisitType) -> dict[str, int]:

@@ -33,7 +33,8 @@ def times() -> Response:
 def hold() -> Response:
     """Keep the chosen time while the answers are checked."""
     account = signed_in_account()
-    answers = read_answers(account, request.args)
+    # With a time the service asks the limits, under its locks.
+    answers = read_answers(account, request.args, asks_limits=not request.form.get("start"))
     if answers.open_question():
         return see_other(answers.next_url())
     return keep_time(with_days(choosing_to_book(account, answers)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 from flask import Response, request, url_for
@@ -11,17 +12,19 @@ from flask import Response, request, url_for
 from clinic_portal import clock
 from clinic_portal.accounts import actor_for, rights_of
 from clinic_portal.database import db
-from clinic_portal.errors import InvalidRequest, NotFound, PatientBusy, SlotTaken
+from clinic_portal.errors import DomainError, InvalidRequest, NotFound, PatientBusy, SlotTaken
 from clinic_portal.languages import N_, _
 from clinic_portal.models import Account, Appointment, Mode, Relation
 from clinic_portal.patient import days
+from clinic_portal.patient.answers import terms_for
 from clinic_portal.patient.cards import card_of
 from clinic_portal.patient.mode_words import MODE_WORDS
 from clinic_portal.patient.reading import read_date, read_instant, read_part
 from clinic_portal.scheduling.continuity import Continuity
 from clinic_portal.scheduling.holds import hold_slot
-from clinic_portal.scheduling.search import Search, Terms, load_terms
-from clinic_portal.scheduling.times import FreeTime, nearest_alternatives
+from clinic_portal.scheduling.search import Search, Terms
+from clinic_portal.scheduling.times import FreeTime, is_known_as_taken, nearest_alternatives
+from clinic_portal.unchanged import kept_while_unchanged
 from clinic_portal.web import page, see_other
 from clinic_portal.wording import say, when_told
 
@@ -59,10 +62,17 @@ class Choosing:
     def url(self, **more: date | str | None) -> str:
         """The address of this page, with other days open or another part of the day shown if asked for."""
         given = {"part": self.part, **more}
-        values: dict[str, Any] = {
-            name: one.isoformat() if isinstance(one, date) else one for name, one in given.items() if one
-        }
-        return url_for(self.endpoint, **self.values, **values)
+        added = "&".join(
+            f"{name}={one.isoformat() if isinstance(one, date) else one}" for name, one in given.items() if one
+        )
+        if not added:
+            return self._url
+        # Made once for all days: they differ in nothing else.
+        return f"{self._url}{'&' if '?' in self._url else '?'}{added}"
+
+    @cached_property
+    def _url(self) -> str:
+        return url_for(self.endpoint, **self.values)
 
 
 def with_days(choosing: Choosing) -> Choosing:
@@ -102,6 +112,8 @@ def keep_time(choosing: Choosing) -> Response:
         note=request.form.get("note") or choosing.note,
         call_number=request.form.get("number") or choosing.call_number,
     )
+    if _is_gone(choosing, starts_at):
+        return show_taken(choosing, starts_at)
     try:
         assert choosing.search.patient_id is not None
         actor = actor_for(choosing.account, choosing.search.patient_id)
@@ -121,6 +133,29 @@ def keep_time(choosing: Choosing) -> Response:
     return see_other(url_for("patient.check", public_id=hold.public_id))
 
 
+def _is_gone(choosing: Choosing, starts_at: datetime) -> bool:
+    """In a rush, most are told what the page before theirs has read, and nobody waits for their turn to write."""
+    if _lost(choosing, starts_at) not in kept_while_unchanged(db.session()):
+        return False
+    terms = _terms(choosing)
+    # Where a stretch of the day is told, another time in it may do.
+    if terms is None or terms.window_min:
+        return False
+    try:
+        terms.check_start(starts_at)
+        terms.check_limits(starts_at)
+    except DomainError:
+        # The service says so.
+        return False
+    window = days.window_of(clock.local_date(starts_at, next(iter(terms.zones.values()))), *terms.day_range())
+    return is_known_as_taken(db.session(), terms, starts_at, window.first, window.days)
+
+
+def _lost(choosing: Choosing, starts_at: datetime) -> tuple[str, int, datetime]:
+    """Where it is noted that somebody was late for a time: only then it is worth a look before the service's own."""
+    return "lost", choosing.search.visit_type_id, starts_at
+
+
 def show_taken(choosing: Choosing, wanted_at: datetime) -> Response:
     """Somebody else was faster: the nearest other times, and all others. What was answered before is kept."""
     terms = _terms(choosing)
@@ -132,6 +167,7 @@ def show_taken(choosing: Choosing, wanted_at: datetime) -> Response:
         choice = _choice(replace(choosing, shown=None, open_on=None), terms)
     if choice is None:
         return _no_times(choosing, 409)
+    kept_while_unchanged(db.session())[_lost(choosing, wanted_at)] = True
     near = [
         {
             "starts_at": time.starts_at,
@@ -178,7 +214,7 @@ def _why(time: FreeTime, wanted_at: datetime, zone: str) -> str:
 def _terms(choosing: Choosing) -> Terms | None:
     """The terms of the search; None when no place can give what is needed."""
     try:
-        return load_terms(db.session(), choosing.search)
+        return terms_for(choosing.search)
     except NotFound:
         return None
 

@@ -15,9 +15,11 @@ from clinic_portal import clock
 from clinic_portal.languages import N_, _, ngettext
 from clinic_portal.models import MODE_BIT, Audience, ClinicSession, PractitionerVisitType, SessionStatus
 from clinic_portal.patient.reading import PARTS_OF_DAY
+from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.search import Terms
 from clinic_portal.scheduling.strips import first_cell_from
 from clinic_portal.scheduling.times import FreeTime, free_days
+from clinic_portal.unchanged import kept_while_unchanged
 from clinic_portal.wording import date_short, time_told
 
 WINDOW = 14
@@ -38,7 +40,8 @@ MISSING = {
 SATURDAY = 5
 
 _WORKED: Select[Any] = (
-    select(ClinicSession.starts_at)
+    select(ClinicSession.first_cell)
+    .distinct()
     .join(PractitionerVisitType, PractitionerVisitType.practitioner_id == ClinicSession.practitioner_id)
     .where(
         PractitionerVisitType.visit_type_id == bindparam("visit_type_id"),
@@ -50,7 +53,6 @@ _WORKED: Select[Any] = (
         ClinicSession.audience == Audience.PUBLIC,
         type_coerce(ClinicSession.modes, Integer).bitwise_and(bindparam("mode", type_=Integer)) != 0,
     )
-    .distinct()
 )
 
 
@@ -146,7 +148,7 @@ def describe(session: Session, terms: Terms, choice: Choice, url: Callable[..., 
 
 def _days(session: Session, terms: Terms, choice: Choice, url: Callable[..., str]) -> list[dict[str, Any]]:
     """The days in order; shut ones that follow each other are one entry, said in words."""
-    worked = _worked_days(session, terms, choice)
+    worked = set() if all(choice.times.values()) else _worked_days(session, terms, choice)
     found: list[dict[str, Any]] = []
     for state, group in groupby(choice.times, key=lambda day: _state(choice, day, worked)):
         days = list(group)
@@ -180,17 +182,21 @@ def _closed(first: date, last: date) -> str:
 
 
 def _worked_days(session: Session, terms: Terms, choice: Choice) -> set[date]:
-    """The days on which somebody who does such visits works, full or not."""
+    """The days on which somebody who does such visits works, full or not; not asked again while nothing has changed."""
     days, zone = list(choice.times), terms.told_zone
     low, high = clock.day_bounds(days[0], zone)[0], clock.day_bounds(days[-1], zone)[1]
     values = {
         "visit_type_id": terms.search.visit_type_id,
-        "places": list(terms.zones),
         "mode": MODE_BIT.get(terms.search.mode, 0),
         "low": first_cell_from(low, terms.grid_min),
         "high": first_cell_from(high, terms.grid_min),
     }
-    return {clock.local_date(starts_at, zone) for starts_at in session.scalars(_WORKED, values)}
+    kept, key = kept_while_unchanged(session), (_WORKED, terms.grid_min, zone, *values.values(), *terms.zones)
+    if key not in kept:
+        cells = session.scalars(_WORKED, {**values, "places": list(terms.zones)})
+        kept[key] = {clock.local_date(masks.to_instant(cell, terms.grid_min), zone) for cell in cells}
+    found: set[date] = kept[key]
+    return found
 
 
 def _told_from(found: FreeTime, terms: Terms) -> datetime:

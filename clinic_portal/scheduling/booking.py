@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.audit import Actor, ActorKind, record
-from clinic_portal.database import run, writing
+from clinic_portal.database import add_at_once, run, writing
 from clinic_portal.errors import BadTransition, NotFound, PatientBusy
 from clinic_portal.languages import N_
 from clinic_portal.models import (
@@ -96,8 +96,7 @@ def reserve_slot(
     way = way_to_meet(terms.search.mode, call_number, terms.settings)
     visit = _new_visit(actor, placement, terms, origin or ORIGIN_OF[actor.kind], way)
     visit.note = allowed_note(note, is_sensitive=terms.limits.rules.is_sensitive)
-    db.add(visit)
-    db.flush()
+    add_at_once(db, visit)
     _note_attempt(db, visit, placement, terms.now)
     record(db, actor, "reserve", visit, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
     outbox.tell_booked(db, visit)
@@ -125,9 +124,9 @@ def _take(
     # Race: asked again under the patient's lock; since the time was held, another account may have booked.
     terms.check_limits(starts_at)
     hold = None if hold_id is None else take_over(session, actor, hold_id, search, starts_at, terms.now)
-    let_go(session, actor, terms.now, terms.grid_min)
+    dead = let_go(session, actor, terms.now, terms.grid_min)
     if hold is None:
-        return place_as_told(session, terms, starts_at), terms
+        return place_as_told(session, terms, starts_at, dead=dead), terms
     # Since the time was held, the patient may have booked something else.
     if busy := own_visits(session, search, hold.starts_at, hold.ends_at):
         raise PatientBusy(appointment_id=busy[0].appointment_id)
@@ -263,9 +262,10 @@ def _exchange(
     terms = load_terms(session, replace(search, by=actor.kind))
     terms.check_limits(starts_at)
     hold = None if hold_id is None else take_over(session, actor, hold_id, search, starts_at, terms.now)
-    let_go(session, actor, terms.now, terms.grid_min)
+    dead = let_go(session, actor, terms.now, terms.grid_min)
     if hold is None:
-        placement = place_as_told(session, terms, starts_at, time_to_give_back(session, visit, terms.grid_min))
+        old = time_to_give_back(session, visit, terms.grid_min)
+        placement = place_as_told(session, terms, starts_at, old, dead)
     elif busy := own_visits(session, search, hold.starts_at, hold.ends_at):
         raise PatientBusy(appointment_id=busy[0].appointment_id)
     else:

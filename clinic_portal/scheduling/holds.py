@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.audit import Actor
-from clinic_portal.database import run, writing
+from clinic_portal.database import add_at_once, run, writing
 from clinic_portal.errors import NotAllowed, NotFound
 from clinic_portal.models import Account, Hold, HoldEnd, HoldKind, Mode
 from clinic_portal.scheduling import claims
@@ -77,15 +78,14 @@ def make_hold(
     moving = lock_visit_to_move(session, actor, search)
     terms = load_terms(session, replace(search, by=actor.kind))
     terms.check_limits(starts_at)
-    let_go(session, actor, terms.now, terms.grid_min)
+    dead = let_go(session, actor, terms.now, terms.grid_min)
     old = None if moving is None else old_time(moving, terms.grid_min)
-    placement = place_as_told(session, terms, starts_at, old)
+    placement = place_as_told(session, terms, starts_at, old, dead)
     hold = _new_hold(actor.account_id, terms, placement, kind)
     hold.expires_at = until or _ends_at(session, hold, terms)
     hold.note = allowed_note(clean_note(note), is_sensitive=terms.limits.rules.is_sensitive)
     hold.call_number = clean_number(call_number) if hold.mode is Mode.PHONE else None
-    session.add(hold)
-    session.flush()
+    add_at_once(session, hold)
     return hold
 
 
@@ -161,11 +161,12 @@ def close_expired_holds(db: Session) -> int:
     return claims.close_holds(db, claims.expired_holds(db, now), now, HoldEnd.EXPIRED, grid_min)
 
 
-def let_go(session: Session, actor: Actor, now: datetime, grid_min: int) -> None:
-    """Close whatever an account holds, inside the caller's transaction."""
-    if actor.account_id is not None:
-        holds = claims.open_holds_of(session, actor.account_id)
-        claims.close_holds(session, holds, now, HoldEnd.RELEASED, grid_min)
+def let_go(session: Session, actor: Actor, now: datetime, grid_min: int) -> list[Any]:
+    """Close whatever an account holds, inside the caller's transaction; returns the dead holds of others."""
+    holds = claims.not_binding_holds(session, now, actor.account_id)
+    own = [hold for hold in holds if hold.account_id == actor.account_id]
+    claims.close_holds(session, own, now, HoldEnd.RELEASED, grid_min)
+    return [hold for hold in holds if hold.account_id != actor.account_id]
 
 
 def take_over(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.audit import ActorKind
-from clinic_portal.database import run
+from clinic_portal.catalogue import Catalogue, catalogue
+from clinic_portal.database import read_once, run
 from clinic_portal.errors import (
     InvalidRequest,
     ModeNotOffered,
@@ -32,6 +33,7 @@ from clinic_portal.models import (
     Gender,
     Location,
     Mode,
+    Patient,
     Practitioner,
     PractitionerPreference,
     PractitionerVisitType,
@@ -44,7 +46,7 @@ from clinic_portal.scheduling.continuity import SEEN_LAST, USUAL, Continuity, sa
 from clinic_portal.scheduling.limits import DAYS_A_MONTH, Limits, Rules, read_person, rules_of
 from clinic_portal.scheduling.modes import offered_modes
 from clinic_portal.scheduling.safety import SafetyAnswer
-from clinic_portal.settings import Settings, load_settings
+from clinic_portal.settings import Settings, settings_in
 
 
 class Need(enum.StrEnum):
@@ -120,6 +122,7 @@ class Terms:
     familiar: dict[int, str]
     has_been_here: bool
     limits: Limits
+    catalogue: Catalogue
     notice: timedelta = field(default_factory=timedelta)
     # The practitioner of last time, if such visits can be had there.
     same_id: int | None = None
@@ -150,6 +153,8 @@ class Terms:
     @cached_property
     def _day_range(self) -> tuple[date, date]:
         first, last = self._horizon
+        if not self.limits.depend_on_day:
+            return first, last
         allowed = [day for day in days_between(first, last) if self.limits.refusal_on(day) is None]
         return (allowed[0], allowed[-1]) if allowed else (first, last)
 
@@ -184,6 +189,8 @@ class Terms:
 
     def refusal(self) -> NotBookableOnline | None:
         """Why the clinic does not let this patient book this visit type online at all, if it does not."""
+        if not self.limits.depend_on_day:
+            return self.limits.refusal()
         days = list(days_between(*self._horizon))
         refused_days = [refusal for day in days if (refusal := self.limits.refusal_on(day)) is not None]
         # A move with no day left shows that there are no times.
@@ -245,14 +252,26 @@ _DOERS = (
         Practitioner.is_active,
     )
 )
-_PREFERENCES = select(PractitionerPreference.practitioner_id, PractitionerPreference.kind).where(
-    PractitionerPreference.patient_id == bindparam("patient_id")
-)
-_LAST_SEEN = (
-    select(Appointment.practitioner_id, Appointment.starts_at)
-    .where(Appointment.patient_id == bindparam("patient_id"), Appointment.status == Status.FULFILLED)
-    .order_by(Appointment.starts_at.desc())
-    .limit(1)
+
+
+def _last_seen(column: Any) -> Any:
+    """A column of the newest visit at which the patient was seen."""
+    newest = select(column).where(Appointment.patient_id == Patient.id, Appointment.status == Status.FULFILLED)
+    return newest.order_by(Appointment.starts_at.desc()).limit(1).scalar_subquery()
+
+
+# One row, or one for each practitioner with whom there is a standing rule.
+_PATIENT = (
+    select(
+        Patient.birth_on,
+        Patient.identity_status,
+        _last_seen(Appointment.practitioner_id).label("last_seen_by"),
+        _last_seen(Appointment.starts_at).label("last_seen_at"),
+        PractitionerPreference.practitioner_id,
+        PractitionerPreference.kind,
+    )
+    .outerjoin(PractitionerPreference, PractitionerPreference.patient_id == Patient.id)
+    .where(Patient.id == bindparam("patient_id"))
 )
 _MOVED = select(Appointment.mode, Appointment.practitioner_id, Appointment.starts_at).where(
     Appointment.id == bindparam("moving_id")
@@ -264,19 +283,21 @@ def load_terms(session: Session, search: Search) -> Terms:
 
     Raises: NotFound when the visit type or the place does not exist or is not offered; ModeNotOffered.
     """
-    now, settings = clock.now(), load_settings(session)
+    found = catalogue(session)
+    now, settings = clock.now(), found.made(settings_in)
     moved = None if search.moving_id is None else run(session, _MOVED, {"moving_id": search.moving_id}).one_or_none()
     search = search if moved is None else replace(search, mode=moved.mode)
-    visit_type = run(session, _VISIT_TYPE, {"visit_type_id": search.visit_type_id}).one_or_none()
+    visit_type = next(iter(found.rows(_VISIT_TYPE, visit_type_id=search.visit_type_id)), None)
     if visit_type is None or not visit_type.is_active:
         raise NotFound(N_("This kind of appointment is not offered."))
     if moved is None and search.mode not in offered_modes(visit_type.modes, settings):
         raise ModeNotOffered
     grid_min = settings.number("grid_min")
-    familiar, never, last_seen_at = _history(session, search, settings, now)
-    has_been_here = search.patient_id is None or last_seen_at is not None
-    limits = _limits(session, search, rules_of(visit_type, settings), settings, now, last_seen_at)
-    doers = _doers(session, search, grid_min, never, is_new=not has_been_here)
+    patient = _patient(session, search)
+    familiar, never = _history(patient, settings, now)
+    has_been_here = search.patient_id is None or bool(patient and patient[0].last_seen_at)
+    limits = _limits(session, search, rules_of(visit_type, settings), settings, now, patient)
+    doers = _doers(found, search, grid_min, never, is_new=not has_been_here)
     same_id = same_person(familiar) if moved is None else moved.practitioner_id
     if search.continuity is Continuity.SAME_ONLY:
         doers = {id_: doer for id_, doer in doers.items() if id_ == same_id}
@@ -286,26 +307,29 @@ def load_terms(session: Session, search: Search) -> Terms:
         grid_min=grid_min,
         step_cells=-(-visit_type.start_step_min // grid_min),
         settings=settings,
-        zones=_zones(session, search),
+        zones=_zones(found, search),
         doers=doers,
         familiar=familiar,
         has_been_here=has_been_here,
         limits=limits,
         notice=_notice(search, limits, settings),
+        catalogue=found,
         same_id=same_id if same_id in doers else None,
         moved_from=None if moved is None else moved.starts_at,
     )
 
 
 def _limits(
-    session: Session, search: Search, rules: Rules, settings: Settings, now: datetime, last_seen_at: datetime | None
+    session: Session, search: Search, rules: Rules, settings: Settings, now: datetime, patient: Sequence[Any]
 ) -> Limits:
-    if search.patient_id is None or search.is_by_clinic:
+    if search.patient_id is None or search.is_by_clinic or not patient:
         return Limits(rules)
+    last_seen_at = patient[0].last_seen_at
     known_for = timedelta(days=DAYS_A_MONTH * settings.number("existing_within_months", search.visit_type_id))
     person = read_person(
         session,
         search.patient_id,
+        patient[0],
         now=now,
         days_back=rules.min_days_since_same,
         is_familiar=last_seen_at is not None and last_seen_at >= now - known_for,
@@ -325,11 +349,11 @@ def _notice(search: Search, limits: Limits, settings: Settings) -> timedelta:
     return timedelta(minutes=max(settings.number(name, search.visit_type_id) for name in names))
 
 
-def _zones(session: Session, search: Search) -> dict[int, str]:
+def _zones(found: Catalogue, search: Search) -> dict[int, str]:
     """The zones of the places that will do; by phone or video it is of no importance where the practitioner sits."""
     zones = {
         row.id: row.zone
-        for row in run(session, _LOCATIONS)
+        for row in found.rows(_LOCATIONS)
         if search.mode in REMOTE
         or (search.location_id in (None, row.id) and (row.is_step_free or Need.STEP_FREE not in search.needs))
     }
@@ -338,12 +362,10 @@ def _zones(session: Session, search: Search) -> dict[int, str]:
     return zones
 
 
-def _doers(session: Session, search: Search, grid_min: int, never: set[int], *, is_new: bool) -> dict[int, Doer]:
+def _doers(found: Catalogue, search: Search, grid_min: int, never: set[int], *, is_new: bool) -> dict[int, Doer]:
     asked = {GENDER_ASKED[need] for need in search.needs if need in GENDER_ASKED}
     doers = {}
-    for practitioner_id, usual, new, before, after, gender in run(
-        session, _DOERS, {"visit_type_id": search.visit_type_id}
-    ):
+    for practitioner_id, usual, new, before, after, gender in found.rows(_DOERS, visit_type_id=search.visit_type_id):
         if practitioner_id in never or (asked and gender not in asked):
             continue
         minutes = (new if is_new else usual, before, after)
@@ -352,24 +374,26 @@ def _doers(session: Session, search: Search, grid_min: int, never: set[int], *, 
     return doers
 
 
-def _history(
-    session: Session, search: Search, settings: Settings, now: datetime
-) -> tuple[dict[int, str], set[int], datetime | None]:
-    """Practitioners the patient knows and why, those never to be chosen, and when the patient was last seen."""
+def _patient(session: Session, search: Search) -> Sequence[Any]:
+    """What is known of the patient, once for each standing rule; nothing when nobody in particular is meant."""
     if search.patient_id is None:
-        return {}, set(), None
+        return ()
+    return read_once(session, _PATIENT, {"patient_id": search.patient_id})
+
+
+def _history(patient: Sequence[Any], settings: Settings, now: datetime) -> tuple[dict[int, str], set[int]]:
+    """Practitioners the patient knows and why, and those never to be chosen."""
     familiar: dict[int, str] = {}
     never: set[int] = set()
-    last = run(session, _LAST_SEEN, {"patient_id": search.patient_id}).one_or_none()
     since = now - timedelta(days=DAYS_A_MONTH * settings.number("continuity_months"))
-    if last is not None and last.starts_at >= since:
-        familiar[last.practitioner_id] = SEEN_LAST
-    for practitioner_id, kind in run(session, _PREFERENCES, {"patient_id": search.patient_id}):
-        if kind == PreferenceKind.NEVER:
-            never.add(practitioner_id)
-        else:
-            familiar[practitioner_id] = USUAL
-    return familiar, never, None if last is None else last.starts_at
+    for row in patient:
+        if row.last_seen_at is not None and row.last_seen_at >= since:
+            familiar.setdefault(row.last_seen_by, SEEN_LAST)
+        if row.kind == PreferenceKind.NEVER:
+            never.add(row.practitioner_id)
+        elif row.kind is not None:
+            familiar[row.practitioner_id] = USUAL
+    return familiar, never
 
 
 _OWN_VISITS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -13,13 +14,17 @@ from clinic_portal.scheduling.search import Terms
 from clinic_portal.scheduling.times import free_times_between
 
 
-def place_as_told(session: Session, terms: Terms, starts_at: datetime, old: OldTime | None = None) -> Placement:
+def place_as_told(
+    session: Session, terms: Terms, starts_at: datetime, old: OldTime | None = None, dead: list[Any] | None = None
+) -> Placement:
     """As `place`; where the patient reads a stretch of the day, another time in it when this one is gone.
 
     The desk reads exact times, and gets the one it asked for.
+
+    Args: dead, the holds that do not bind, if they have just been read.
     """
     try:
-        return place(session, terms, starts_at, old)
+        return place(session, terms, starts_at, old, dead)
     except (SlotTaken, TooSoon):
         if not terms.window_min or terms.search.is_by_clinic:
             raise
