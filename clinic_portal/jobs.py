@@ -15,6 +15,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock, leases, queues
+from clinic_portal.accounts.kept_forms import forget_old_forms
+from clinic_portal.accounts.sign_ins import forget_old_sign_ins
 from clinic_portal.accounts.throttle import forget_old_tries
 from clinic_portal.database import db
 from clinic_portal.models import Location
@@ -102,7 +104,9 @@ def _have_messages_sent() -> None:
 DUTIES = (
     Duty("send messages", _have_messages_sent, _every(4)),
     Duty("close expired holds", close_expired_holds, _every(60)),
+    Duty("forget typed forms", forget_old_forms, _every(600)),
     Duty("forget old tries", forget_old_tries, _nightly),
+    Duty("forget old sign-ins", forget_old_sign_ins, _nightly),
     Duty("roll horizon", roll_horizon, _nightly, lease=timedelta(minutes=5)),
 )
 

@@ -70,16 +70,18 @@ from clinic_portal.models.schedule import (
     VisitType,
     WhoMayBook,
 )
+from clinic_portal.models.sign_in import AuthenticatorApp, KeptForm, Passkey, RecoveryCode, SignIn
 from clinic_portal.models.tasks import Task, TaskKind
 
 __all__ = [
     "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "MAX_NOTE", "AccessEntry", "AccessPlace", "Account", "AccountInvitation",
-    "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues", "AvailabilityException", "AvailabilityRule",
-    "Base", "CancelReason", "CancelledBy", "Channel", "ClinicSession", "Closure", "ContactKind", "ContactPoint",
-    "Delivery", "Event", "ExceptionKind", "ExceptionStatus", "Gender", "Hold", "HoldEnd", "HoldKind",
-    "IdentityStatus", "Lease", "Location", "Mode", "Notification", "Origin", "Outcome", "Patient", "PatientAccess",
-    "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerVisitType", "PreferenceKind",
-    "PriorityClass", "Recipient", "Relation", "ReleasePolicy", "Role", "RoleGrant", "RoleName", "RuleKind",
-    "SessionStatus", "Setting", "Status", "Submission", "Task", "TaskKind", "Throttle", "UTCDateTime", "VisitType",
-    "WhoMayBook", "columns_of", "fold", "id_from_reference", "new_public_id", "years_between",
+    "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues", "AuthenticatorApp", "AvailabilityException",
+    "AvailabilityRule", "Base", "CancelReason", "CancelledBy", "Channel", "ClinicSession", "Closure", "ContactKind",
+    "ContactPoint", "Delivery", "Event", "ExceptionKind", "ExceptionStatus", "Gender", "Hold", "HoldEnd", "HoldKind",
+    "IdentityStatus", "KeptForm", "Lease", "Location", "Mode", "Notification", "Origin", "Outcome", "Passkey",
+    "Patient", "PatientAccess", "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerVisitType",
+    "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode", "Relation", "ReleasePolicy", "Role", "RoleGrant",
+    "RoleName", "RuleKind", "SessionStatus", "Setting", "SignIn", "Status", "Submission", "Task", "TaskKind",
+    "Throttle", "UTCDateTime", "VisitType", "WhoMayBook", "columns_of", "fold", "id_from_reference", "new_public_id",
+    "years_between",
 ]  # fmt: skip

@@ -41,6 +41,10 @@ class Event(enum.StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     CHANGE_EMAIL = "change_email"
     EMAIL_CHANGED = "email_changed"
+    SECOND_STEP_ADDED = "second_step_added"
+    SECOND_STEP_REMOVED = "second_step_removed"
+    SECOND_STEP_RESET = "second_step_reset"
+    RECOVERY_CODE_USED = "recovery_code_used"
     # Asks whether mails to a new address arrive; about no visit.
     VERIFY = "verify"
 
