@@ -66,6 +66,10 @@ EVENT = {
     Event.PASSWORD_CHANGED: "Password changed",
     Event.CHANGE_EMAIL: "Confirm the new address",
     Event.EMAIL_CHANGED: "Address changed",
+    Event.SECOND_STEP_ADDED: "Second step added",
+    Event.SECOND_STEP_REMOVED: "Second step taken away",
+    Event.SECOND_STEP_RESET: "Second step reset",
+    Event.RECOVERY_CODE_USED: "Recovery code used",
     Event.VERIFY: "New address",
 }
 CHANNEL = {Channel.EMAIL: "E-mail", Channel.CALL: "Call"}
