@@ -46,9 +46,9 @@ PASSWORD = "correct horse battery"
 GRID = 5
 
 
-# Most tests book more than patients may; those of the limits set their own.
+# Most tests book more than patients may, with a password alone; those of the limits and of signing in set their own.
 SETTINGS = {"clinic_name": "Harbour Street Clinic", "clinic_phone": "020 7946 0000", "max_open_per_patient": 100,
-            "max_open_in_all": 100}  # fmt: skip
+            "max_open_in_all": 100, "second_factor": "off"}  # fmt: skip
 
 
 @dataclass
