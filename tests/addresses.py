@@ -40,7 +40,7 @@ class Door:
 
 
 PUBLIC = Door("alice", FINE, FINE, FINE, FINE, FINE, FINE, FINE)
-# Whoever has the link; here the link is tried with one letter changed.
+# Whoever has the link; a wrong person has one with another signature.
 LINK = Door("alice", *[OLD_LINK] * 7)
 # Nothing is behind it.
 CLOSED = Door("alice", *[NOT_FOUND] * 7)

@@ -99,7 +99,7 @@ def world(app: Flask, now: None, furnished: tuple[Path, World]) -> World:
 
 @pytest.fixture(scope="session")
 def lived_in(tmp_path_factory: pytest.TempPathFactory, furnished: tuple[Path, World]) -> tuple[Path, World]:
-    """A data folder in which the small clinic has visits, kept times and mails, made once, and the ids of everything."""
+    """A data folder in which the small clinic has visits, a kept time and mails, and its ids; made once."""
     folder, world = tmp_path_factory.mktemp("lived-in"), deepcopy(furnished[1])
     replace_database(furnished[0], folder)
     with clock.clock_at(NOW), opened(portal_config(folder)):

@@ -114,8 +114,9 @@ def test_no_address_opens_to_a_wrong_person(app: Flask, belongings: Belongings, 
 
 
 def spoiled(token: str) -> str:
-    """Another token, as good as it looks."""
-    return token[:-1] + ("A" if token[-1] != "A" else "B")
+    """The same words with another signature."""
+    words, _, signature = token.rpartition(".")
+    return f"{words}.{signature[::-1]}"
 
 
 def may_know(who: str, address: str, door: Door) -> bool:
