@@ -23,7 +23,7 @@ reset-demo: setup ## Throw the demo clinic away and make it again (refuses produ
 
 test: ## Install what tests need and run all of them
 	@.ci/prepare test
-	@.ci/chromium
+	@.ci/checkers
 	@$(PYTEST) -n 2 -m "$(FAST)"
 	@$(PYTEST) -m "not ($(FAST))"
 
@@ -43,5 +43,5 @@ bench: ## Measure the core, with the figures of the README
 	@.venv/bin/python -m tests.bench
 
 clean: ## Remove what was built or installed; keeps the data folder
-	rm -rf .venv static/node_modules static/dist build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv static/node_modules static/dist tests/checkers/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,7 +8,7 @@ What stands in braces is an id of one of Alice's things: see `tests/belongings.p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from string import Formatter
 from urllib.parse import quote
@@ -155,7 +155,7 @@ HOW_TO = (
 )
 
 
-def filled(address: str, ids: dict[str, str]) -> str:
+def filled(address: str, ids: Mapping[str, str | bytes]) -> str:
     """The address with these ids in it."""
     return address.format_map({name: quote(value, safe="/") for name, value in ids.items()})
 

@@ -50,7 +50,7 @@ class Visitor:
     """One browser: nobody's, or one in which somebody of the cast has signed in."""
 
     def __init__(self, app: Flask, who: str | None = None) -> None:
-        self.app = app
+        self.app, self.who = app, who
         self.client = app.test_client()
         self._token: str | None = None
         if who is not None:

@@ -32,7 +32,7 @@ INPUT = {
     ContactKind.EMAIL: {"type": "email", "autocomplete": "email", "hint": "Like name@example.com"},
     ContactKind.MOBILE: {"type": "tel", "autocomplete": "tel", "hint": "Like 07700 900123"},
     ContactKind.LANDLINE: {"type": "tel", "autocomplete": "tel", "hint": "With the area code, like 020 7946 0000"},
-    ContactKind.POST: {"type": "text", "autocomplete": "street-address", "hint": "House, street, town and postcode"},
+    ContactKind.POST: {"type": "lines", "autocomplete": "street-address", "hint": "House, street, town and postcode"},
 }
 PHONES = (ContactKind.MOBILE, ContactKind.LANDLINE)
 # Whose phone, mailbox or door it is; others than these were noted by the clinic.
