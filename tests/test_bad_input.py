@@ -114,10 +114,11 @@ def test_bad_input_is_answered_and_never_a_fault(clumsy: Clumsy) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_every_bad_value_in_every_place_is_answered(clumsy: Clumsy) -> None:
-    try_everywhere(clumsy, len(BAD))
-    assert clumsy.count > 20_000
+@pytest.mark.timeout(600)
+def test_much_more_bad_input_is_answered(clumsy: Clumsy) -> None:
+    """As many values in each place as a minute or two allow; with `len(BAD)` all of them take ten."""
+    try_everywhere(clumsy, 8)
+    assert clumsy.count > 4000
 
 
 def try_everywhere(clumsy: Clumsy, values_each: int) -> None:

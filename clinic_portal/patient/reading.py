@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from flask import current_app
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from clinic_portal import clock
 from clinic_portal.errors import InvalidRequest, NotFound
 from clinic_portal.models import CancelReason, Patient, VisitType
 from clinic_portal.scheduling.safety import SafetyAnswer
@@ -17,8 +18,6 @@ from clinic_portal.scheduling.search import Need
 INSTANT = "%Y%m%dT%H%MZ"
 _INSTANT_SHAPE = re.compile(r"\d{8}T\d{4}Z", re.ASCII)
 _DATE_SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-# At the ends of the calendar a time zone leads out of it.
-_YEARS = range(2000, 2200)
 _PUBLIC_ID_SHAPE = re.compile(r"[A-Za-z0-9_-]{1,24}", re.ASCII)
 _TOKEN_SHAPE = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
 
@@ -43,8 +42,9 @@ def read_instant(text: str) -> datetime:
     Raises: InvalidRequest.
     """
     try:
-        if _INSTANT_SHAPE.fullmatch(text) and (found := datetime.strptime(text, INSTANT)).year in _YEARS:
-            return found.replace(tzinfo=UTC)
+        found = datetime.strptime(text, INSTANT).replace(tzinfo=UTC)
+        if _INSTANT_SHAPE.fullmatch(text) and found.year in clock.YEARS:
+            return found
     except ValueError:
         pass
     raise InvalidRequest("Choose one of the times on the page.")
@@ -58,7 +58,7 @@ def read_date(text: str | None) -> date | None:
     if not text:
         return None
     try:
-        if _DATE_SHAPE.fullmatch(text) and (found := date.fromisoformat(text)).year in _YEARS:
+        if _DATE_SHAPE.fullmatch(text) and (found := date.fromisoformat(text)).year in clock.YEARS:
             return found
     except ValueError:
         pass
