@@ -19,6 +19,7 @@ from tests.addresses import (
     NOT_FOR_YOU,
     NOT_FOUND,
     OLD_LINK,
+    ONESELF,
     SIGN_IN,
     Door,
     filled,
@@ -133,6 +134,26 @@ def test_what_is_asked_for_in_parts_or_by_head_is_refused_as_well(app: Flask, be
             part = bob.open(filled(address, ids), headers={"HX-Request": "true"})
             wrong += [(address, got.status) for got in (head, part) if not is_as(door.patient, got)]
     assert wrong == []
+
+
+def test_whoever_makes_cookies_up_is_nobody(app: Flask, belongings: Belongings) -> None:
+    wrong = []
+    for address, door, method in doors(app):
+        if method == "GET" and door.nobody == SIGN_IN:
+            forger = Visitor(app)
+            for name in ("session", "remember_token"):
+                forger.client.set_cookie(name, "fs-alice|eyJfdXNlcl9pZCI6ImZzLWFsaWNlIn0.aSUfZw.AAAA")
+            answer = forger.open(filled(address, belongings.ids))
+            wrong += [] if is_as(SIGN_IN, answer) else [(address, answer.status)]
+    assert wrong == []
+
+
+def test_what_is_for_oneself_only_is_not_for_a_proxy(app: Flask, belongings: Belongings) -> None:
+    proxy = Visitor(app, "proxy")
+    for address, door, method in doors(app):
+        if door is ONESELF:
+            assert ask(proxy, filled(address, belongings.ids), method).status_code == 404, (method, address)
+    assert is_as(FINE, proxy.open(filled("/profile/{person}", belongings.ids)))
 
 
 # Private visits
