@@ -98,13 +98,14 @@ SENDS_TO_SIGN_IN = {"POST": ("/confirm/{confirm_token}",)}
 def test_no_address_opens_to_a_wrong_person(app: Flask, belongings: Belongings, who: str) -> None:
     ids = belongings.ids | {name: spoiled(belongings.ids[name]) for name in TOKENS}
     secrets, before, wrong = belongings.secrets(), every_row(), []
+    visitor = Visitor(app, None if who == "nobody" else who)
     for address, door, method in doors(app):
         expected = getattr(door, WRONG_PERSONS[who])
         if method == "POST" and expected == FINE:
             # There it is their own form, and no wrong person's.
             continue
         path = filled(address, ids)
-        answer = ask(Visitor(app, None if who == "nobody" else who), path, method)
+        answer = ask(visitor, path, method)
         if not is_as(expected, answer):
             wrong.append(f"{method} {address} gives {answer.status} instead of {expected}")
         if not may_know(who, address, door):
@@ -198,12 +199,12 @@ def test_no_page_of_a_proxy_tells_of_a_private_visit(app: Flask, belongings: Bel
 def test_no_form_is_taken_without_its_token_or_from_another_site(
     app: Flask, belongings: Belongings, token: str | None, headers: dict[str, str]
 ) -> None:
-    before, taken = every_row(), []
+    before, taken, visitors = every_row(), [], {}
     for address, door, method in doors(app):
         if method != "POST" or door.nobody == NOT_FOUND:
             continue
         for who in (door.owner, None):
-            visitor = Visitor(app, who)
+            visitor = visitors.setdefault(who, Visitor(app, who))
             data = {"csrf_token": visitor.csrf_token() if token == "right" else token}
             answer = visitor.open(filled(address, belongings.ids), method, data=data, headers=headers)
             if not (answer.status_code == 400 or (who is None and is_as(SIGN_IN, answer))):
