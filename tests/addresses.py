@@ -69,6 +69,7 @@ ADDRESSES: dict[str, Door] = {
     "/readyz": PUBLIC,
     "/static/dist/{asset}": PUBLIC,
     "/privacy": PUBLIC,
+    "/language": PUBLIC,
     "/start": ACCOUNT,
     # The way in
     "/login": PUBLIC,

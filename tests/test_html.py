@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from clinic_portal.languages import LANGUAGES
 from tests.addresses import ADDRESSES, LINK, filled, methods_of
 from tests.belongings import Belongings
 from tests.checkers import JAR, missing_for_html
@@ -38,8 +39,11 @@ ON_PURPOSE = re.compile(
 MAILS = "/mails/{mail}/html"
 
 
-def test_every_page_and_every_form_sent_empty_is_valid(app: Flask, belongings: Belongings, tmp_path: Path) -> None:
-    pages = dict(pages_of_addresses(app, belongings))
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_page_and_every_form_sent_empty_is_valid(
+    app: Flask, belongings: Belongings, tmp_path: Path, language: str
+) -> None:
+    pages = dict(pages_of_addresses(app, belongings, language))
     assert len(pages) > 80
     assert judged(pages, tmp_path) == []
 
@@ -58,15 +62,19 @@ def test_the_checker_finds_what_is_wrong(tmp_path: Path) -> None:
     assert "Duplicate ID" in faults[0][1]
 
 
-def pages_of_addresses(app: Flask, belongings: Belongings) -> Iterator[tuple[str, TestResponse]]:
+def pages_of_addresses(app: Flask, belongings: Belongings, language: str) -> Iterator[tuple[str, TestResponse]]:
     """What each address shows to whom it is for, to nobody, and to somebody else."""
+    wish = {"Accept-Language": language}
     for address, door in ADDRESSES.items():
         owner = None if door is LINK else door.owner
         for method in methods_of(app, address):
             for who in dict.fromkeys((owner, None, "mallory")):
                 visitor = Visitor(app, who)
                 data = {"csrf_token": visitor.csrf_token()} if method == "POST" else None
-                yield f"{method} {address} as {who}", visitor.open(filled(address, belongings.ids), method, data=data)
+                yield (
+                    f"{method} {address} as {who}",
+                    visitor.open(filled(address, belongings.ids), method, data=data, headers=wish),
+                )
                 if method == "POST":
                     belongings.start_again()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.addresses import ADDRESSES, LINK, Door, filled, route_of
 from tests.belongings import Belongings
@@ -62,10 +62,14 @@ def owner_of(door: Door) -> str | None:
     return None if door is LINK or door.nobody == "fine" else door.owner
 
 
-@pytest.mark.parametrize("scripts", [True, False], ids=["with-scripts", "without"])
+@pytest.mark.parametrize(
+    ("language", "scripts"),
+    [("English", True), ("English", False), ("Deutsch", True)],
+    ids=["with-scripts", "without", "in-german"],
+)
 @pytest.mark.parametrize("area", AREAS)
 def test_pages_fit_the_smallest_screen_and_work_by_keyboard(
-    app: Flask, belongings: Belongings, reader: Callable[..., Reader], area: str, scripts: bool
+    app: Flask, belongings: Belongings, reader: Callable[..., Reader], area: str, language: str, scripts: bool
 ) -> None:
     readers: dict[str | None, Reader] = {}
     wrong = []
@@ -73,12 +77,20 @@ def test_pages_fit_the_smallest_screen_and_work_by_keyboard(
         who = owner_of(door)
         if who not in readers:
             readers[who] = reader(320, scripts=scripts)
-            if who:
-                readers[who].sign_in(who)
+            begin(readers[who], who, language)
         readers[who].open(filled(address, belongings.ids))
         readers[who].check()
         wrong += [f"{address}: {fault}" for fault in faults_of(readers[who].page)]
     assert not wrong, "\n".join(wrong)
+
+
+def begin(one: Reader, who: str | None, language: str) -> None:
+    one.open("/")
+    if who:
+        one.sign_in(who)
+    if language != "English":
+        one.page.get_by_role("button", name=language).click()
+        expect(one.page.get_by_role("button", name="English")).to_be_visible()
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with-scripts", "without"])
