@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,11 +19,14 @@ from tests.checkers import JAR, missing_for_html
 from tests.rare_pages import error_pages, rare_pages
 from tests.visitor import Visitor
 
-LACKS = missing_for_html()
-if LACKS:
-    warnings.warn(pytest.PytestWarning(f"!!! {LACKS}: THE HTML CHECKS ARE SKIPPED !!!"), stacklevel=1)
+pytestmark = pytest.mark.slow
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(LACKS is not None, reason=f"!!! {LACKS} !!!")]
+
+@pytest.fixture(scope="module", autouse=True)
+def checker() -> None:
+    """Without Java these tests are skipped, and the run says so in one loud line."""
+    if lacks := missing_for_html():
+        pytest.skip(f"!!! {lacks}: THE HTML CHECKS ARE SKIPPED !!!")
 
 
 # What the checker says and we do not follow.
