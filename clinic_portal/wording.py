@@ -94,6 +94,14 @@ def time_told(instant: datetime, zone: str, window_min: int) -> str:
     return languages._("between %(start)s and %(end)s", start=time_short(low, zone), end=time_short(high, zone))
 
 
+def time_on_button(instant: datetime, zone: str, window_min: int) -> str:
+    """As `time_told`, standing alone: "10:15am", or "10am to 12 midday"."""
+    if not window_min:
+        return time_short(instant, zone)
+    low, high = clock.window_around(instant, zone, window_min)
+    return languages._("%(start)s to %(end)s", start=time_short(low, zone), end=time_short(high, zone))
+
+
 def when_told(instant: datetime, zone: str, window_min: int) -> str:
     """Day and time as a patient reads them: "Tuesday 24 November, between 10am and 12 midday"."""
     return f"{date_short(clock.local_date(instant, zone))}, {time_told(instant, zone, window_min)}"

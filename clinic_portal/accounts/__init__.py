@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from functools import partial, wraps
+from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 from flask import Flask, Response, g, has_request_context, make_response, redirect, request, url_for
@@ -101,25 +101,12 @@ def install(app: Flask, config: Config) -> None:
     # Browsers with our cookie are the only way in: no JSON, no tokens in headers or addresses.
     security.want_json(lambda _request: False)
     security.login_manager.request_loader(lambda _request: None)
-    security.login_manager.user_loader(partial(_reader, security.login_manager.user_callback))
     security.unauthn_handler(lambda *_args, **_kwargs: to_sign_in())
     security.login_manager.unauthorized_handler(to_sign_in)
     # Nothing asks for the password again yet.
     app.view_functions["security.verify"] = _nothing_here
     app.before_request(_keep_next_here)
     app.add_url_rule("/start", "start", signed_in(_start))
-
-
-def _reader(load: Callable[[str], Account | None], uniquifier: str) -> Account | None:
-    """The account behind a cookie as it was when the page began, so that nothing makes the page read it again.
-
-    A service that changes the account has its own copy.
-    """
-    account = load(uniquifier)
-    if account is not None:
-        for row in (account, *account.roles):
-            db.session.expunge(row)
-    return account
 
 
 def show_sign_ins(app: Flask, sign_ins: Callable[[], list[tuple[str, str, str]]]) -> None:

@@ -20,7 +20,7 @@ from clinic_portal.scheduling.search import Terms
 from clinic_portal.scheduling.strips import first_cell_from
 from clinic_portal.scheduling.times import FreeTime, free_days
 from clinic_portal.unchanged import kept_while_unchanged
-from clinic_portal.wording import date_short, time_told
+from clinic_portal.wording import date_short, time_on_button
 
 WINDOW = 14
 # A few days left over at the end join the window before.
@@ -225,7 +225,7 @@ def _parts(choice: Choice, terms: Terms) -> list[tuple[str, str, list[dict[str, 
 
 
 def _offer(starts_at: datetime, terms: Terms) -> dict[str, Any]:
-    return {"starts_at": starts_at, "words": time_told(starts_at, terms.told_zone, terms.window_min)}
+    return {"starts_at": starts_at, "words": time_on_button(starts_at, terms.told_zone, terms.window_min)}
 
 
 def missing_words(part: str) -> str:
