@@ -3,15 +3,18 @@
 from clinic_portal.models.appointments import (
     ACTIVE,
     ACTIVE_SQL,
+    MAX_JOIN_URL,
     MAX_NOTE,
+    MAX_NUMBER,
     Appointment,
     Attempt,
     CancelledBy,
     CancelReason,
+    Confirmation,
+    ConfirmedVia,
     Hold,
     HoldEnd,
     HoldKind,
-    Mode,
     Origin,
     Outcome,
     PriorityClass,
@@ -20,6 +23,7 @@ from clinic_portal.models.appointments import (
 )
 from clinic_portal.models.base import Base, UTCDateTime, columns_of, new_public_id
 from clinic_portal.models.entrance import AccountInvitation, Throttle
+from clinic_portal.models.modes import ALL_MODES, MODE_BIT, REMOTE, Mode, Modes
 from clinic_portal.models.names import fold
 from clinic_portal.models.people import (
     Account,
@@ -71,17 +75,19 @@ from clinic_portal.models.schedule import (
     VisitType,
     WhoMayBook,
 )
+from clinic_portal.models.sign_in import AuthenticatorApp, KeptForm, Passkey, RecoveryCode, SignIn
 from clinic_portal.models.tasks import Task, TaskKind
 
 __all__ = [
-    "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "MAX_NOTE", "AccessEntry", "AccessPlace", "Account", "AccountInvitation",
-    "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues", "AvailabilityException", "AvailabilityRule",
-    "Base", "CancelReason", "CancelledBy", "CatalogueStamp",
-    "Channel", "ClinicSession", "Closure", "ContactKind", "ContactPoint",
-    "Delivery", "Event", "ExceptionKind", "ExceptionStatus", "Gender", "Hold", "HoldEnd", "HoldKind",
-    "IdentityStatus", "Lease", "Location", "Mode", "Notification", "Origin", "Outcome", "Patient", "PatientAccess",
-    "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerVisitType", "PreferenceKind",
-    "PriorityClass", "Recipient", "Relation", "ReleasePolicy", "Role", "RoleGrant", "RoleName", "RuleKind",
-    "SessionStatus", "Setting", "Status", "Submission", "Task", "TaskKind", "Throttle", "UTCDateTime", "VisitType",
-    "WhoMayBook", "columns_of", "fold", "id_from_reference", "new_public_id", "years_between",
+    "ACTIVE", "ACTIVE_SQL", "ALL_MODES", "MAX_CELLS", "MAX_JOIN_URL", "MAX_NOTE", "MAX_NUMBER", "MODE_BIT", "REMOTE",
+    "AccessEntry", "AccessPlace", "Account", "AccountInvitation", "Appointment", "Attempt", "Audience", "AuditEntry",
+    "AuditValues", "AuthenticatorApp", "AvailabilityException", "AvailabilityRule", "Base", "CancelReason",
+    "CancelledBy", "CatalogueStamp", "Channel", "ClinicSession", "Closure", "Confirmation", "ConfirmedVia",
+    "ContactKind", "ContactPoint", "Delivery", "Event", "ExceptionKind", "ExceptionStatus", "Gender", "Hold", "HoldEnd",
+    "HoldKind", "IdentityStatus", "KeptForm", "Lease", "Location", "Mode", "Modes", "Notification", "Origin", "Outcome",
+    "Passkey", "Patient", "PatientAccess", "Practitioner", "PractitionerKind", "PractitionerPreference",
+    "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode", "Relation",
+    "ReleasePolicy", "Role", "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting", "SignIn", "Status",
+    "Submission", "Task", "TaskKind", "Throttle", "UTCDateTime", "VisitType", "WhoMayBook", "columns_of", "fold",
+    "id_from_reference", "new_public_id", "years_between",
 ]  # fmt: skip

@@ -21,7 +21,8 @@ from clinic_portal.errors import PatientBusy, SlotTaken
 from clinic_portal.models import Practitioner, PractitionerVisitType
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.claims import Part, Piece, claim, close_dead_holds, lock_parts, without
-from clinic_portal.scheduling.search import USUAL, Doer, OwnVisit, Terms, own_visits
+from clinic_portal.scheduling.continuity import USUAL, Continuity
+from clinic_portal.scheduling.search import Doer, OwnVisit, Terms, own_visits
 from clinic_portal.scheduling.strips import cells_touched
 from clinic_portal.scheduling.times import WorkStretch, offered_starts, read_stretches
 
@@ -94,7 +95,13 @@ def find_candidates(
     )
     weights = [terms.settings.number(f"weight_{name}") for name in SCORES]
     scored = [_scored(stretch, terms, cell, skills, offered, weights) for stretch in fitting]
-    return sorted(scored, key=lambda candidate: (-candidate.total, candidate.practitioner_id, candidate.location_id))
+    return sorted(scored, key=lambda candidate: _rank(candidate, terms))
+
+
+def _rank(candidate: Candidate, terms: Terms) -> tuple[bool, float, int, int]:
+    """Best first; whoever wishes to see the same person gets that person before anybody who scores better."""
+    is_wished = terms.search.continuity is not Continuity.NONE and candidate.practitioner_id == terms.same_id
+    return not is_wished, -candidate.total, candidate.practitioner_id, candidate.location_id
 
 
 def _day_of(starts_at: datetime, terms: Terms) -> Piece:

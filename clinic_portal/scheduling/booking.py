@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import insert
@@ -20,6 +22,7 @@ from clinic_portal.models import (
     Attempt,
     CancelledBy,
     CancelReason,
+    Confirmation,
     Hold,
     Mode,
     Origin,
@@ -29,13 +32,15 @@ from clinic_portal.models import (
 )
 from clinic_portal.notifications import outbox
 from clinic_portal.scheduling import claims, submissions
-from clinic_portal.scheduling.assignment import Placement, place
+from clinic_portal.scheduling.assignment import Placement
 from clinic_portal.scheduling.holds import let_go, take_over
+from clinic_portal.scheduling.modes import way_to_meet
 from clinic_portal.scheduling.notes import allowed_note, clean_note
 from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.scheduling.search import Search, Terms, load_terms, own_visits
 from clinic_portal.scheduling.transitions import check_step
 from clinic_portal.scheduling.visits import TOLD, check_movable, give_back, lock_visit, time_to_give_back
+from clinic_portal.scheduling.windows import place_as_told
 from clinic_portal.settings import load_settings
 
 # Until when a routine visit should have been found. Source: clinic.md 5, class targets.
@@ -66,27 +71,30 @@ def reserve_slot(
     hold_id: int | None = None,
     origin: Origin | None = None,
     note: str | None = None,
+    call_number: str | None = None,
 ) -> Appointment:
     """Book a time for a patient with the best practitioner who is free then.
 
     Args: token, the form's own; the same again returns the same visit. hold_id, the time kept for this actor, if any.
-    note, what the patient wrote about it.
-    Times: starts_at is an instant on the grid.
+    note, what the patient wrote about it. call_number, which number to call, for a visit by phone.
+    Times: starts_at is an instant on the grid; a visit by phone may begin at another one in the stretch told.
     Commits: submission, session cells, appointment, attempt, audit, messages; rings for the messages.
     Raises: SlotTaken, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest, NotFound, NotAllowed, SubmissionConflict,
-    NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast, SafetyAnswerMissing, NoteRefused.
+    NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast, SafetyAnswerMissing, ModeNotOffered, NoteRefused,
+    NumberMissing.
     Source: UC3.1-UC3.5, UC5.
     """
     if search.patient_id is None or search.moving_id is not None:
         raise NotFound
     note = clean_note(note)
-    body = _body("reserve", search, starts_at) | ({"note": note} if note else {})
+    body = _body("reserve", search, starts_at) | {"note": note, "number": call_number}
     submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
         return db.get_one(Appointment, earlier_id)
     lock_patient(db, search.patient_id)
     placement, terms = _take(db, actor, search, starts_at, hold_id)
-    visit = _new_visit(actor, search, placement, terms, origin or ORIGIN_OF[actor.kind])
+    way = way_to_meet(terms.search.mode, call_number, terms.settings)
+    visit = _new_visit(actor, placement, terms, origin or ORIGIN_OF[actor.kind], way)
     visit.note = allowed_note(note, is_sensitive=terms.limits.rules.is_sensitive)
     add_at_once(db, visit)
     _note_attempt(db, visit, placement, terms.now)
@@ -103,6 +111,7 @@ def _body(what: str, search: Search, starts_at: datetime) -> dict[str, Any]:
         "visit_type": search.visit_type_id,
         "moving": search.moving_id,
         "starts_at": starts_at.isoformat(),
+        "mode": search.mode,
         **search.wishes(),
     }
 
@@ -117,7 +126,7 @@ def _take(
     hold = None if hold_id is None else take_over(session, actor, hold_id, search, starts_at, terms.now)
     dead = let_go(session, actor, terms.now, terms.grid_min)
     if hold is None:
-        return place(session, terms, starts_at, dead=dead), terms
+        return place_as_told(session, terms, starts_at, dead=dead), terms
     # Since the time was held, the patient may have booked something else.
     if busy := own_visits(session, search, hold.starts_at, hold.ends_at):
         raise PatientBusy(appointment_id=busy[0].appointment_id)
@@ -131,7 +140,10 @@ def _placement_of(hold: Hold) -> Placement:
     )  # fmt: skip
 
 
-def _new_visit(actor: Actor, search: Search, placement: Placement, terms: Terms, origin: Origin) -> Appointment:
+def _new_visit(
+    actor: Actor, placement: Placement, terms: Terms, origin: Origin, way_to_meet: dict[str, Any]
+) -> Appointment:
+    search = terms.search
     assert search.patient_id is not None
     return Appointment(
         patient_id=search.patient_id,
@@ -146,11 +158,12 @@ def _new_visit(actor: Actor, search: Search, placement: Placement, terms: Terms,
         booked_at=terms.now,
         wishes=search.wishes(),
         safety_answer=terms.safety_kept(),
-        **_time_of(placement),
+        **way_to_meet,
+        **_time_of(placement, terms),
     )
 
 
-def _time_of(placement: Placement) -> dict[str, Any]:
+def _time_of(placement: Placement, terms: Terms) -> dict[str, Any]:
     return {
         "practitioner_id": placement.practitioner_id,
         "location_id": placement.location_id,
@@ -161,6 +174,7 @@ def _time_of(placement: Placement) -> dict[str, Any]:
         "ends_at": placement.ends_at,
         "blocked_from": placement.blocked_from,
         "blocked_until": placement.blocked_until,
+        "shown_window_min": terms.window_min,
         "choice": placement.choice,
     }
 
@@ -215,16 +229,19 @@ def _move(
 ) -> None:
     before = columns_of(visit, TOLD)
     old_starts_at, old_practitioner_id, old_location_id = visit.starts_at, visit.practitioner_id, visit.location_id
+    old_window_min = visit.shown_window_min
     assert old_starts_at is not None
     assert old_practitioner_id is not None
     if starts_at == old_starts_at:
         raise BadTransition(N_("Choose a time other than the one you have."))
     placement, terms = _exchange(session, actor, visit, search, starts_at, hold_id)
-    for name, value in _time_of(placement).items():
+    for name, value in _time_of(placement, terms).items():
         setattr(visit, name, value)
     visit.version += 1
     visit.sequence += 1
-    visit.wishes = search.wishes()
+    # Whoever said that they will come said it of the old time.
+    visit.confirmation, visit.confirmed_at, visit.confirmed_via = Confirmation.NOT_ASKED, None, None
+    visit.wishes = terms.search.wishes()
     session.flush()
     _note_attempt(session, visit, placement, terms.now)
     record(session, actor, "move", visit, before=before, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
@@ -234,6 +251,7 @@ def _move(
         old_starts_at=old_starts_at,
         old_practitioner_id=old_practitioner_id,
         old_location_id=old_location_id,
+        old_window_min=old_window_min,
     )
 
 
@@ -246,7 +264,8 @@ def _exchange(
     hold = None if hold_id is None else take_over(session, actor, hold_id, search, starts_at, terms.now)
     dead = let_go(session, actor, terms.now, terms.grid_min)
     if hold is None:
-        placement = place(session, terms, starts_at, time_to_give_back(session, visit, terms.grid_min), dead)
+        old = time_to_give_back(session, visit, terms.grid_min)
+        placement = place_as_told(session, terms, starts_at, old, dead)
     elif busy := own_visits(session, search, hold.starts_at, hold.ends_at):
         raise PatientBusy(appointment_id=busy[0].appointment_id)
     else:
@@ -272,18 +291,35 @@ def cancel_appointment(
     submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
         return db.get_one(Appointment, earlier_id)
-    visit, now = lock_visit(db, appointment_id), clock.now()
+    visit = lock_visit(db, appointment_id)
+    carry_out_cancel(db, actor, visit, reason)
+    submissions.finish(db, submission_id, visit.id)
+    return visit
+
+
+def carry_out_cancel(
+    session: Session,
+    actor: Actor,
+    visit: Appointment,
+    reason: CancelReason | None,
+    noted: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Cancel a locked visit inside the caller's transaction.
+
+    Args: noted, what the audit log says besides.
+    Raises: BadTransition, NotAllowed.
+    """
+    now = clock.now()
     check_step(actor, visit.status, Status.CANCELLED)
     if not actor.is_clinic and visit.starts_at is not None and visit.starts_at <= now:
         raise BadTransition(N_("The appointment has already started."), current=visit.status.value)
     before = columns_of(visit, TOLD)
-    _mark_cancelled(db, actor, visit, reason, now)
-    db.flush()
-    record(db, actor, "cancel", visit, before=before, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
+    _mark_cancelled(session, actor, visit, reason, now)
+    session.flush()
+    after = {**columns_of(visit, TOLD), **noted}
+    record(session, actor, "cancel", visit, before=before, after=after, patient_id=visit.patient_id)
     if visit.starts_at is not None and visit.starts_at > now:
-        outbox.tell_cancelled(db, visit)
-    submissions.finish(db, submission_id, visit.id)
-    return visit
+        outbox.tell_cancelled(session, visit)
 
 
 def _mark_cancelled(

@@ -197,7 +197,7 @@ _EXPIRED = _OPEN_HOLDS.where(Hold.expires_at <= bindparam("now"))
 _CLOSE = (
     update(Hold)
     .where(Hold.id == bindparam("hold_id"), Hold.closed_at.is_(None))
-    .values(closed_at=bindparam("now"), closed_because=bindparam("because"), note=None)
+    .values(closed_at=bindparam("now"), closed_because=bindparam("because"), note=None, call_number=None)
     .execution_options(synchronize_session=False)
 )
 

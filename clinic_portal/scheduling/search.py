@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from clinic_portal.catalogue import Catalogue, catalogue
 from clinic_portal.database import read_once, run
 from clinic_portal.errors import (
     InvalidRequest,
+    ModeNotOffered,
     NotBookableOnline,
     NotFound,
     OutsideHorizon,
@@ -27,9 +28,11 @@ from clinic_portal.errors import (
 from clinic_portal.languages import N_
 from clinic_portal.models import (
     ACTIVE,
+    REMOTE,
     Appointment,
     Gender,
     Location,
+    Mode,
     Patient,
     Practitioner,
     PractitionerPreference,
@@ -39,7 +42,9 @@ from clinic_portal.models import (
     VisitType,
 )
 from clinic_portal.scheduling import masks
+from clinic_portal.scheduling.continuity import SEEN_LAST, USUAL, Continuity, same_person
 from clinic_portal.scheduling.limits import DAYS_A_MONTH, Limits, Rules, read_person, rules_of
+from clinic_portal.scheduling.modes import offered_modes
 from clinic_portal.scheduling.safety import SafetyAnswer
 from clinic_portal.settings import Settings, settings_in
 
@@ -63,6 +68,9 @@ class Search:
     patient_id: int | None = None
     location_id: int | None = None
     needs: frozenset[Need] = frozenset()
+    # A visit that is moved keeps its own, whatever stands here.
+    mode: Mode = Mode.IN_PERSON
+    continuity: Continuity = Continuity.NONE
     account_id: int | None = None
     moving_id: int | None = None
     # In which role: the desk is not limited, and a proxy must not learn of private visits.
@@ -75,7 +83,7 @@ class Search:
 
     def wishes(self) -> dict[str, Any]:
         """What is kept on the visit: why it was put where it is."""
-        return {"location_id": self.location_id, "needs": sorted(self.needs)}
+        return {"location_id": self.location_id, "needs": sorted(self.needs), "continuity": self.continuity.value}
 
 
 class Doer(NamedTuple):
@@ -116,6 +124,22 @@ class Terms:
     limits: Limits
     catalogue: Catalogue
     notice: timedelta = field(default_factory=timedelta)
+    # The practitioner of last time, if such visits can be had there.
+    same_id: int | None = None
+    # When the visit that is moved begins now.
+    moved_from: datetime | None = None
+
+    @property
+    def window_min(self) -> int:
+        """How long the stretch of the day is that the patient is told; 0 where it is told to the minute."""
+        if self.search.mode is not Mode.PHONE:
+            return 0
+        return self.settings.number("shown_window_min", self.search.visit_type_id)
+
+    @property
+    def told_zone(self) -> str:
+        """Whose clock the pages of this search follow."""
+        return next(iter(self.zones.values()))
 
     @property
     def earliest_at(self) -> datetime:
@@ -209,6 +233,7 @@ _VISIT_TYPE = select(
     VisitType.max_age,
     VisitType.may_be_acute,
     VisitType.is_sensitive,
+    VisitType.modes,
 ).where(VisitType.id == bindparam("visit_type_id"))
 _LOCATIONS = select(Location.id, Location.zone, Location.is_step_free).where(Location.is_active)
 _DOERS = (
@@ -248,24 +273,34 @@ _PATIENT = (
     .outerjoin(PractitionerPreference, PractitionerPreference.patient_id == Patient.id)
     .where(Patient.id == bindparam("patient_id"))
 )
-USUAL, SEEN_LAST = "usual", "seen_last"
+_MOVED = select(Appointment.mode, Appointment.practitioner_id, Appointment.starts_at).where(
+    Appointment.id == bindparam("moving_id")
+)
 
 
 def load_terms(session: Session, search: Search) -> Terms:
     """Read the clinic's terms for one search: a handful of small queries, none of which grows with history.
 
-    Raises: NotFound when the visit type or the place does not exist or is not offered.
+    Raises: NotFound when the visit type or the place does not exist or is not offered; ModeNotOffered.
     """
     found = catalogue(session)
     now, settings = clock.now(), found.made(settings_in)
+    moved = None if search.moving_id is None else run(session, _MOVED, {"moving_id": search.moving_id}).one_or_none()
+    search = search if moved is None else replace(search, mode=moved.mode)
     visit_type = next(iter(found.rows(_VISIT_TYPE, visit_type_id=search.visit_type_id)), None)
     if visit_type is None or not visit_type.is_active:
         raise NotFound(N_("This kind of appointment is not offered."))
+    if moved is None and search.mode not in offered_modes(visit_type.modes, settings):
+        raise ModeNotOffered
     grid_min = settings.number("grid_min")
     patient = _patient(session, search)
     familiar, never = _history(patient, settings, now)
     has_been_here = search.patient_id is None or bool(patient and patient[0].last_seen_at)
     limits = _limits(session, search, rules_of(visit_type, settings), settings, now, patient)
+    doers = _doers(found, search, grid_min, never, is_new=not has_been_here)
+    same_id = same_person(familiar) if moved is None else moved.practitioner_id
+    if search.continuity is Continuity.SAME_ONLY:
+        doers = {id_: doer for id_, doer in doers.items() if id_ == same_id}
     return Terms(
         search=search,
         now=now,
@@ -273,12 +308,14 @@ def load_terms(session: Session, search: Search) -> Terms:
         step_cells=-(-visit_type.start_step_min // grid_min),
         settings=settings,
         zones=_zones(found, search),
-        doers=_doers(found, search, grid_min, never, is_new=not has_been_here),
+        doers=doers,
         familiar=familiar,
         has_been_here=has_been_here,
         limits=limits,
         notice=_notice(search, limits, settings),
         catalogue=found,
+        same_id=same_id if same_id in doers else None,
+        moved_from=None if moved is None else moved.starts_at,
     )
 
 
@@ -306,17 +343,19 @@ def _notice(search: Search, limits: Limits, settings: Settings) -> timedelta:
     """How long before its start a visit must be booked. Source: clinic.md 10: the desk needs none."""
     if search.is_by_clinic:
         return timedelta(0)
-    names = ["minimum_notice_min"]
+    names = ["remote_notice_min" if search.mode in REMOTE else "minimum_notice_min"]
     if limits.person is not None and not limits.person.is_known:
         names.append("new_patient_notice_min")
     return timedelta(minutes=max(settings.number(name, search.visit_type_id) for name in names))
 
 
 def _zones(found: Catalogue, search: Search) -> dict[int, str]:
+    """The zones of the places that will do; by phone or video it is of no importance where the practitioner sits."""
     zones = {
         row.id: row.zone
         for row in found.rows(_LOCATIONS)
-        if search.location_id in (None, row.id) and (row.is_step_free or Need.STEP_FREE not in search.needs)
+        if search.mode in REMOTE
+        or (search.location_id in (None, row.id) and (row.is_step_free or Need.STEP_FREE not in search.needs))
     }
     if not zones:
         raise NotFound(N_("No place fits what was asked for."))

@@ -8,7 +8,7 @@ from functools import lru_cache
 from heapq import nsmallest
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Integer, bindparam, func, select, type_coerce
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
@@ -16,6 +16,7 @@ from clinic_portal.database import run
 from clinic_portal.models import (
     ACTIVE,
     MAX_CELLS,
+    MODE_BIT,
     Appointment,
     Audience,
     ClinicSession,
@@ -70,6 +71,7 @@ _SESSIONS = (
         ClinicSession.status == SessionStatus.PLANNED,
         ClinicSession.audience == Audience.PUBLIC,
         ClinicSession.bookable_from <= bindparam("now"),
+        type_coerce(ClinicSession.modes, Integer).bitwise_and(bindparam("mode", type_=Integer)) != 0,
     )
     .order_by(ClinicSession.practitioner_id, ClinicSession.first_cell)
 )
@@ -108,7 +110,13 @@ def _asked(terms: Terms, low_cell: int, high_cell: int) -> dict[str, int]:
     """Which sessions matter for starts in [low, high)."""
     # A visit at the first cell may need the buffer before it, and one at the last the cells after it.
     reach = MAX_CELLS + max((doer.blocked_cells for doer in terms.doers.values()), default=0)
-    return {"visit_type_id": terms.search.visit_type_id, "low": low_cell - reach, "high": high_cell + reach}
+    return {
+        "visit_type_id": terms.search.visit_type_id,
+        "low": low_cell - reach,
+        "high": high_cell + reach,
+        # Nobody's hours are for visits at home: staff plan these.
+        "mode": MODE_BIT.get(terms.search.mode, 0),
+    }
 
 
 def _read(session: Session, terms: Terms, asked: dict[str, int]) -> Sequence[Any]:
