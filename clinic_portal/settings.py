@@ -39,6 +39,10 @@ def _short(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= 200
 
 
+def _weekdays(value: Any) -> bool:
+    return isinstance(value, str) and bool(value) and set(value) <= set("1234567")
+
+
 def _lines(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip()) and len(value) <= 2000
 
@@ -78,6 +82,39 @@ DEFINITIONS = (
                is_valid=_whole(1, 60)),
     Definition("invitation_days", 14, "days", "how long a patient can use a code from the clinic",
                is_valid=_whole(1, 90)),
+    Definition("desk_days", "12345", "weekdays", "on which requests are answered, Monday is 1", is_valid=_weekdays),
+    Definition("desk_opens_min", 480, "minutes", "after midnight, when the desk opens", is_valid=_whole(0, 1440)),
+    Definition("desk_closes_min", 1080, "minutes", "after midnight, when the desk closes", is_valid=_whole(0, 1440)),
+    Definition("target_urgent_days", 1, "working days", "from asking to an urgent visit", True, _whole(0, 400)),
+    Definition("target_soon_days", 5, "working days", "from asking to a visit that should be soon", True,
+               _whole(0, 400)),
+    Definition("target_routine_days", 14, "days", "from asking to a routine visit", True, _whole(0, 400)),
+    Definition("target_flexible_days", 28, "days", "from asking to a visit that can wait", True, _whole(0, 400)),
+    Definition("answer_working_days", 2, "working days", "until a request is answered, at the latest when the desk "
+               "closes", True, _whole(0, 30)),
+    Definition("answer_urgent_until_min", 960, "minutes", "after midnight; urgent requests that come before are "
+               "answered the same working day", is_valid=_whole(0, 1440)),
+    Definition("answer_urgent_next_min", 600, "minutes", "after midnight; the others on the next working day by then",
+               is_valid=_whole(0, 1440)),
+    Definition("escalate_pct", 80, "percent", "of the time to a visit's target, after which a request that waits "
+               "becomes a task", is_valid=_whole(1, 100)),
+    Definition("escalate_before_h", 4, "hours", "before the promised answer, a request without one becomes a task",
+               is_valid=_whole(0, 100)),
+    Definition("continuity_tolerance_days", 3, "days", "the queue waits so much longer for a known practitioner whom "
+               "a patient prefers", True, _whole(0, 100)),
+    Definition("queue_tries", 6, "tries", "of the queue on a request that meets a fault, before a person takes over",
+               is_valid=_whole(1, 50)),
+    Definition("offers_a_week", 3, "offers", "of times to one patient in seven days", is_valid=_whole(1, 50)),
+    Definition("offers_unanswered", 3, "offers", "in a row without an answer pause a request",
+               is_valid=_whole(1, 50)),
+    Definition("offer_hold_pct", 25, "percent", "of the time left to a visit, for which an offer keeps it at most",
+               is_valid=_whole(1, 50)),
+    Definition("earlier_by_h", 24, "hours", "an earlier time is offered only if it is so much earlier", True,
+               _whole(0, 1000)),
+    Definition("quiet_from_min", 1200, "minutes", "after midnight; from then on nobody is expected to answer",
+               is_valid=_whole(720, 1440)),
+    Definition("quiet_until_min", 480, "minutes", "after midnight; until then nobody is expected to answer",
+               is_valid=_whole(0, 719)),
     Definition("continuity_months", 24, "months", "how far back a visit makes a practitioner familiar",
                is_valid=_whole(0, 240)),
     Definition("weight_continuity", 100, "points", "choice: a known practitioner", is_valid=_whole(0, 1000)),
@@ -102,6 +139,10 @@ class Settings:
 
     def number(self, name: str, visit_type_id: int | None = None) -> int:
         return int(self.value(name, visit_type_id))
+
+    def own_numbers(self, name: str) -> list[int]:
+        """What single visit types have set for themselves."""
+        return [int(value) for (each, _), value in self.by_visit_type.items() if each == name]
 
 
 _ALL = select(Setting.name, Setting.visit_type_id, Setting.value)

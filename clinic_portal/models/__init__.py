@@ -3,11 +3,15 @@
 from clinic_portal.models.appointments import (
     ACTIVE,
     ACTIVE_SQL,
+    ALL_PARTS,
     MAX_NOTE,
+    WAITING,
+    WAITING_SQL,
     Appointment,
     Attempt,
     CancelledBy,
     CancelReason,
+    ContinuityWish,
     Hold,
     HoldEnd,
     HoldKind,
@@ -16,6 +20,7 @@ from clinic_portal.models.appointments import (
     Outcome,
     PriorityClass,
     Status,
+    TriageStatus,
     id_from_reference,
 )
 from clinic_portal.models.base import Base, UTCDateTime, columns_of, new_public_id
@@ -53,6 +58,7 @@ from clinic_portal.models.records import (
     Setting,
     Submission,
 )
+from clinic_portal.models.requests import AnsweredVia, Offer, OfferState, VisitInvitation
 from clinic_portal.models.schedule import (
     MAX_CELLS,
     Audience,
@@ -73,13 +79,14 @@ from clinic_portal.models.schedule import (
 from clinic_portal.models.tasks import Task, TaskKind
 
 __all__ = [
-    "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "MAX_NOTE", "AccessEntry", "AccessPlace", "Account", "AccountInvitation",
-    "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues", "AvailabilityException", "AvailabilityRule",
-    "Base", "CancelReason", "CancelledBy", "Channel", "ClinicSession", "Closure", "ContactKind", "ContactPoint",
-    "Delivery", "Event", "ExceptionKind", "ExceptionStatus", "Gender", "Hold", "HoldEnd", "HoldKind",
-    "IdentityStatus", "Lease", "Location", "Mode", "Notification", "Origin", "Outcome", "Patient", "PatientAccess",
-    "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerVisitType", "PreferenceKind",
-    "PriorityClass", "Recipient", "Relation", "ReleasePolicy", "Role", "RoleGrant", "RoleName", "RuleKind",
-    "SessionStatus", "Setting", "Status", "Submission", "Task", "TaskKind", "Throttle", "UTCDateTime", "VisitType",
-    "WhoMayBook", "columns_of", "fold", "id_from_reference", "new_public_id", "years_between",
+    "ACTIVE", "ACTIVE_SQL", "ALL_PARTS", "MAX_CELLS", "MAX_NOTE", "WAITING", "WAITING_SQL", "AccessEntry",
+    "AccessPlace", "Account", "AccountInvitation", "AnsweredVia", "Appointment", "Attempt", "Audience", "AuditEntry",
+    "AuditValues", "AvailabilityException", "AvailabilityRule", "Base", "CancelReason", "CancelledBy", "Channel",
+    "ClinicSession", "Closure", "ContactKind", "ContactPoint", "ContinuityWish", "Delivery", "Event", "ExceptionKind",
+    "ExceptionStatus", "Gender", "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "Lease", "Location", "Mode",
+    "Notification", "Offer", "OfferState", "Origin", "Outcome", "Patient", "PatientAccess", "Practitioner",
+    "PractitionerKind", "PractitionerPreference", "PractitionerVisitType", "PreferenceKind", "PriorityClass",
+    "Recipient", "Relation", "ReleasePolicy", "Role", "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting",
+    "Status", "Submission", "Task", "TaskKind", "Throttle", "TriageStatus", "UTCDateTime", "VisitInvitation",
+    "VisitType", "WhoMayBook", "columns_of", "fold", "id_from_reference", "new_public_id", "years_between",
 ]  # fmt: skip

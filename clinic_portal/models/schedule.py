@@ -104,6 +104,10 @@ class VisitType(Base):
     max_age: Mapped[int | None]
     # Whether patients are first asked to check that it is no emergency.
     may_be_acute: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Whether a person looks at each request before the queue places it.
+    needs_triage: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Until when all time that opened has been tried on those who wait for this kind of visit.
+    list_served_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     @property
     def message_name(self) -> str:
@@ -216,6 +220,7 @@ class ClinicSession(Base):
     __table_args__ = (
         Index("ix_sessions_first_cell", "first_cell", "practitioner_id"),
         Index("ix_sessions_practitioner_id", "practitioner_id", "first_cell"),
+        Index("ix_sessions_opened_at", "opened_at"),
         CheckConstraint(f"cell_count BETWEEN 1 AND {MAX_CELLS}", name="cell_count"),
         CheckConstraint("free >= 0", name="free"),
         CheckConstraint("lane >= 0", name="lane"),
@@ -233,6 +238,10 @@ class ClinicSession(Base):
     free: Mapped[int] = mapped_column(BigInteger)
     audience: Mapped[Audience] = mapped_column(one_of(Audience, "audience"), default=Audience.PUBLIC)
     bookable_from: Mapped[datetime] = mapped_column(UTCDateTime)
+    # When it last got time that somebody may be waiting for: made, given back, or released by the clock (then ahead).
+    opened_at: Mapped[datetime] = mapped_column(
+        UTCDateTime, default=lambda context: context.get_current_parameters()["bookable_from"]
+    )
     status: Mapped[SessionStatus] = mapped_column(one_of(SessionStatus, "status"), default=SessionStatus.PLANNED)
     practitioner: Mapped[Practitioner] = relationship()
     location: Mapped[Location] = relationship()

@@ -22,9 +22,8 @@ from clinic_portal import clock
 from clinic_portal.database import db, writing
 from clinic_portal.models import ContactPoint, Delivery, Notification
 from clinic_portal.notifications import channels, messages, outbox
-from clinic_portal.notifications.account_letters import AccountLetter
 from clinic_portal.notifications.facts import NoAddress, Overtaken
-from clinic_portal.notifications.letters import AddressCheck, Letter, read_letter
+from clinic_portal.notifications.letters import read_letter
 
 BATCH = 20
 LEASE = timedelta(seconds=60)
@@ -200,7 +199,7 @@ def _try_to_send(notification_id: int, mailer: channels.Mailer) -> Verdict:
     return Verdict(Delivery.SENT, contact_point_id=contact_point_id)
 
 
-def _read(notification_id: int) -> Letter | AccountLetter | AddressCheck:
+def _read(notification_id: int) -> messages.AnyLetter:
     session = db.session()
     # What this session saw before may be old by now, and nothing may stay open while the mail server talks.
     session.rollback()

@@ -26,6 +26,7 @@ from clinic_portal.models import (
 )
 from clinic_portal.notifications.account_letters import AccountLetter, read_account_letter
 from clinic_portal.notifications.facts import NoAddress, Overtaken
+from clinic_portal.notifications.request_letters import TRUE_WHILE, RequestLetter, read_request_letter
 from clinic_portal.settings import load_settings
 
 
@@ -98,7 +99,7 @@ _ROW = select(Notification).options(
 )
 
 
-def read_letter(session: Session, notification_id: int) -> Letter | AccountLetter | AddressCheck:
+def read_letter(session: Session, notification_id: int) -> Letter | AccountLetter | AddressCheck | RequestLetter:
     """Read what one message has to say now.
 
     Raises: Overtaken when it should not leave any more, NoAddress when it cannot.
@@ -106,6 +107,8 @@ def read_letter(session: Session, notification_id: int) -> Letter | AccountLette
     row = session.scalars(_ROW.where(Notification.id == notification_id)).one()
     if row.event == Event.VERIFY:
         return _check(session, row)
+    if row.event in TRUE_WHILE or row.event == Event.INVITATION:
+        return read_request_letter(session, row)
     visit = row.appointment
     if visit is None:
         return read_account_letter(session, row)

@@ -26,15 +26,17 @@ from clinic_portal.notifications.account_letters import AccountLetter
 from clinic_portal.notifications.calendar import Entry, Method, place_told, to_ics
 from clinic_portal.notifications.channels import Refused
 from clinic_portal.notifications.letters import AddressCheck, Letter
+from clinic_portal.notifications.request_letters import RequestLetter
 from clinic_portal.settings import load_settings
 from clinic_portal.web.links import address_of
 
+AnyLetter = Letter | AccountLetter | AddressCheck | RequestLetter
 CALENDAR_FILE = "appointment.ics"
 # Where the place itself would tell what the visit is about.
 PLACE_BEHIND_LINK = "see the link below"
 
 
-def compose(letter: Letter | AccountLetter | AddressCheck) -> EmailMessage:
+def compose(letter: AnyLetter) -> EmailMessage:
     """Make the mail of one letter: plain words, the same laid out, and for a visit the calendar entry.
 
     Raises: Refused when the reader's address is none.
@@ -42,6 +44,8 @@ def compose(letter: Letter | AccountLetter | AddressCheck) -> EmailMessage:
     config: Config = current_app.config["PORTAL"]
     if isinstance(letter, AddressCheck):
         return _mail(letter, "email/verify", _check_words(letter, config), config)
+    if isinstance(letter, RequestLetter):
+        return _mail(letter, "email/request", _request_words(letter), config)
     if isinstance(letter, AccountLetter):
         return _mail(letter, "email/account", _account_words(letter), config)
     mail = _mail(letter, f"email/{_TEMPLATES[letter.recipient]}{letter.event}", _words(letter), config)
@@ -53,9 +57,7 @@ def compose(letter: Letter | AccountLetter | AddressCheck) -> EmailMessage:
     return mail
 
 
-def _mail(
-    letter: Letter | AccountLetter | AddressCheck, name: str, words: dict[str, Any], config: Config
-) -> EmailMessage:
+def _mail(letter: AnyLetter, name: str, words: dict[str, Any], config: Config) -> EmailMessage:
     """A mail with its head and its words, plain and laid out."""
     subject, _, plain = _render(f"{name}.txt", words).strip().partition("\n")
     mail = EmailMessage(policy=SMTP)
@@ -142,6 +144,18 @@ def _account_words(letter: AccountLetter) -> dict[str, Any]:
         "lasts_h": letter.link_lasts_h,
         "sign_in_url": address_of("security.login"),
         "reset_url": address_of("entrance.forgotten"),
+        "clinic": {"name": letter.clinic_name, "phone": letter.clinic_phone},
+    }
+
+
+def _request_words(letter: RequestLetter) -> dict[str, Any]:
+    page = "patient.who" if letter.event is Event.INVITATION else "patient.appointments"
+    told = ("for_whom", "visit_name", "reference", "answer_by", "is_triaged_by_person", "has_time", "times",
+            "keep_until", "due")  # fmt: skip
+    return {
+        "event": letter.event.value,
+        **{name: getattr(letter, name) for name in told},
+        "link": address_of(page),
         "clinic": {"name": letter.clinic_name, "phone": letter.clinic_phone},
     }
 

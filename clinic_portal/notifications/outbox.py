@@ -7,10 +7,11 @@ overtakes a message: that is judged when it is about to leave (see `delivery.py`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Boolean, Table, bindparam, func, insert, not_, or_, select, update
+from sqlalchemy import Boolean, ColumnElement, ScalarSelect, Table, bindparam, func, insert, not_, or_, select, update
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock, queues
@@ -31,27 +32,41 @@ from clinic_portal.models import (
 
 # Written against the tables themselves, and made once: both run inside every reservation.
 _patient, _practitioner, _contact = Patient.__table__.c, Practitioner.__table__.c, ContactPoint.__table__.c
-_FIRST_EMAIL = (
-    select(_contact.id)
-    .where(
-        _contact.patient_id == _patient.id,
-        _contact.kind == ContactKind.EMAIL,
-        _contact.ended_at.is_(None),
-        _contact.failed_at.is_(None),
-        _contact.unverified_since.is_(None),
-        # A mailbox that somebody else reads would tell them of a private visit.
-        or_(not_(bindparam("is_private", type_=Boolean())), _contact.whose == Relation.SELF),
+_visit = Appointment.__table__.c
+
+
+def first_email(is_private: ColumnElement[bool]) -> ScalarSelect[int]:
+    """The contact point that a patient's messages go to; for a query over patients."""
+    return (
+        select(_contact.id)
+        .where(
+            _contact.patient_id == _patient.id,
+            _contact.kind == ContactKind.EMAIL,
+            _contact.ended_at.is_(None),
+            _contact.failed_at.is_(None),
+            _contact.unverified_since.is_(None),
+            # A mailbox that somebody else reads would tell them of a private visit.
+            or_(not_(is_private), _contact.whose == Relation.SELF),
+        )
+        .order_by(_contact.preferred_rank, _contact.id)
+        .limit(1)
+        .scalar_subquery()
     )
-    .order_by(_contact.preferred_rank, _contact.id)
-    .limit(1)
-    .scalar_subquery()
-)
+
+
+_FIRST_EMAIL = first_email(bindparam("is_private", type_=Boolean()))
 _CONCERNED = (
     select(_patient.deceased_on, _FIRST_EMAIL, _practitioner.id, _practitioner.email)
     .join_from(
         Patient.__table__, Practitioner.__table__, _practitioner.id.in_([bindparam("first"), bindparam("second")])
     )
     .where(_patient.id == bindparam("patient"))
+)
+_CONCERNED_TOGETHER = (
+    select(_visit.id, _patient.deceased_on, first_email(_visit.is_private), _practitioner.email)
+    .join_from(Appointment.__table__, Patient.__table__, _patient.id == _visit.patient_id)
+    .outerjoin(Practitioner.__table__, _practitioner.id == _visit.practitioner_id)
+    .where(_visit.id.in_(bindparam("ids", expanding=True)))
 )
 _WRITE = insert(cast("Table", Notification.__table__))
 
@@ -83,6 +98,27 @@ def tell_booked(session: Session, appointment: Appointment) -> None:
     Source: UC6.1, UC6.3.
     """
     _tell(session, appointment, Event.BOOKED, {appointment.practitioner_id: Event.BOOKED}, {})
+
+
+def tell_booked_together(session: Session, appointments: Sequence[Appointment]) -> None:
+    """As `tell_booked`, for visits that were booked together.
+
+    Rings: deliver_notifications, after the caller's commit.
+    """
+    concerned = {
+        row[0]: row[1:] for row in run(session, _CONCERNED_TOGETHER, {"ids": [each.id for each in appointments]})
+    }
+    rows = []
+    for appointment in appointments:
+        deceased_on, contact_point_id, practitioner_email = concerned[appointment.id]
+        if deceased_on is not None:
+            continue
+        rows.append(_patient_row(appointment, Event.BOOKED, {}, contact_point_id))
+        if practitioner_email and appointment.practitioner_id is not None:
+            rows.append(_practitioner_row(appointment, Event.BOOKED, {}, appointment.practitioner_id))
+    if rows:
+        write_rows(session, rows)
+        after_commit(_ring)
 
 
 def tell_moved(
@@ -124,7 +160,9 @@ def ask_to_verify(session: Session, contact: ContactPoint) -> None:
     """
     asked = session.scalar(select(func.count()).where(Notification.contact_point_id == contact.id, _IS_ASKING))
     key = f"contact_point:{contact.id}:{Event.VERIFY}:{asked}"
-    _write(session, [_row(key, None, Event.VERIFY, asked or 0, {}) | _to_patient(contact.patient_id, contact.id)])
+    write_rows(
+        session, [ledger_row(key, None, Event.VERIFY, asked or 0, {}) | to_patient(contact.patient_id, contact.id)]
+    )
     after_commit(_ring)
 
 
@@ -146,11 +184,13 @@ def dedupe_key(
 
 def call_instead(session: Session, row: Notification) -> None:
     """Put a message that cannot reach its patient by mail on the desk's list of calls, in the caller's transaction."""
-    if row.appointment_id is None or row.recipient != Recipient.PATIENT or row.patient_id is None:
+    if row.recipient != Recipient.PATIENT or row.patient_id is None or row.event == Event.VERIFY:
         return
-    key = dedupe_key(row.appointment_id, row.event, row.sequence, Recipient.PATIENT, row.patient_id, Channel.CALL)
-    told = _row(key, row.appointment_id, row.event, row.sequence, row.facts)
-    _write(session, [told | _to_patient(row.patient_id, None)])
+    # The same message by another way: the key of the mail, with the way at its end.
+    key = f"{row.dedupe_key}:{Channel.CALL}"
+    told = ledger_row(key, row.appointment_id, row.event, row.sequence, row.facts)
+    about = {"visit_invitation_id": row.visit_invitation_id}
+    write_rows(session, [told | to_patient(row.patient_id, None) | about])
 
 
 def _tell(
@@ -169,7 +209,7 @@ def _tell(
             rows.append(_practitioner_row(appointment, what, facts, practitioner_id))
     if appointment.sequence:
         run(session, _OVERTAKE_CALLS, {"visit": appointment.id})
-    _write(session, rows)
+    write_rows(session, rows)
     after_commit(_ring)
 
 
@@ -187,11 +227,11 @@ def _people(session: Session, appointment: Appointment, practitioner_ids: list[i
 def _patient_row(
     appointment: Appointment, event: Event, facts: dict[str, Any], contact_point_id: int | None
 ) -> dict[str, Any]:
-    way = _to_patient(appointment.patient_id, contact_point_id)
+    way = to_patient(appointment.patient_id, contact_point_id)
     key = dedupe_key(
         appointment.id, event, appointment.sequence, Recipient.PATIENT, appointment.patient_id, way["channel"]
     )
-    return _row(key, appointment.id, event, appointment.sequence, facts) | way
+    return ledger_row(key, appointment.id, event, appointment.sequence, facts) | way
 
 
 def _practitioner_row(
@@ -200,7 +240,7 @@ def _practitioner_row(
     key = dedupe_key(
         appointment.id, event, appointment.sequence, Recipient.PRACTITIONER, practitioner_id, Channel.EMAIL
     )
-    return _row(key, appointment.id, event, appointment.sequence, facts) | {
+    return ledger_row(key, appointment.id, event, appointment.sequence, facts) | {
         "recipient": Recipient.PRACTITIONER,
         "practitioner_id": practitioner_id,
         "channel": Channel.EMAIL,
@@ -208,7 +248,8 @@ def _practitioner_row(
     }
 
 
-def _to_patient(patient_id: int, contact_point_id: int | None) -> dict[str, Any]:
+def to_patient(patient_id: int, contact_point_id: int | None) -> dict[str, Any]:
+    """To a patient: by mail, or as a call for the desk where there is no address."""
     by_mail = contact_point_id is not None
     return {
         "recipient": Recipient.PATIENT,
@@ -219,7 +260,10 @@ def _to_patient(patient_id: int, contact_point_id: int | None) -> dict[str, Any]
     }
 
 
-def _row(key: str, appointment_id: int | None, event: Event, sequence: int, facts: dict[str, Any]) -> dict[str, Any]:
+def ledger_row(
+    key: str, appointment_id: int | None, event: Event, sequence: int, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """A new row of the ledger, but for whom it is for and how it goes there."""
     now = clock.now()
     return {
         "dedupe_key": key,
@@ -236,5 +280,6 @@ def _row(key: str, appointment_id: int | None, event: Event, sequence: int, fact
     }
 
 
-def _write(session: Session, rows: list[dict[str, Any]]) -> None:
+def write_rows(session: Session, rows: list[dict[str, Any]]) -> None:
+    """Write rows of the ledger; all with the same columns."""
     run(session, _WRITE, rows)

@@ -6,7 +6,7 @@ Everything counts for the patient, whoever books. The desk is not limited.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -205,13 +205,21 @@ def read_person(
     if found is None:
         return None
     since = now - timedelta(days=days_back + 1) - LONGEST_VISIT
+    rows = run(session, _VISITS, {"patient_id": patient_id, "since": since})
+    return person_of(found, rows, now=now, is_familiar=is_familiar, counts=counts)
+
+
+def person_of(
+    found: Any, rows: Iterable[Any], *, now: datetime, is_familiar: bool, counts: Callable[[Any], bool]
+) -> Person:
+    """A person from rows that were read: birth date and identity, and the visits that may count."""
     visits = tuple(
         KnownVisit(
             row.visit_type_id,
             clock.local_date(row.starts_at, row.zone),
             is_ahead=row.status == Status.BOOKED and row.ends_at > now,
         )
-        for row in run(session, _VISITS, {"patient_id": patient_id, "since": since})
+        for row in rows
         if counts(row)
     )
     return Person(found.birth_on, is_familiar or found.identity_status in IDENTIFIED, visits)

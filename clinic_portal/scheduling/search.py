@@ -176,6 +176,13 @@ class Terms:
         refusal = self.refusal() or (on_that_day[0] if all(on_that_day) else None)
         if refusal is not None:
             raise refusal
+        self.check_safety()
+
+    def check_safety(self) -> None:
+        """Refuse where it must first be checked that this is no emergency.
+
+        Raises: SafetyAnswerMissing.
+        """
         safety, text = self.search.safety, self.limits.rules.emergency_signs
         if self.limits.asks_safety and not (safety and safety.stands(text, self.now)):
             raise SafetyAnswerMissing
@@ -231,9 +238,10 @@ _LAST_SEEN = (
 USUAL, SEEN_LAST = "usual", "seen_last"
 
 
-def load_terms(session: Session, search: Search) -> Terms:
+def load_terms(session: Session, search: Search, *, as_new: bool = False) -> Terms:
     """Read the clinic's terms for one search: a handful of small queries, none of which grows with history.
 
+    Args: as_new, with nobody in particular: for somebody who was never here.
     Raises: NotFound when the visit type or the place does not exist or is not offered.
     """
     now, settings = clock.now(), load_settings(session)
@@ -242,7 +250,7 @@ def load_terms(session: Session, search: Search) -> Terms:
         raise NotFound("This kind of appointment is not offered.")
     grid_min = settings.number("grid_min")
     familiar, never, last_seen_at = _history(session, search, settings, now)
-    has_been_here = search.patient_id is None or last_seen_at is not None
+    has_been_here = last_seen_at is not None if search.patient_id is not None else not as_new
     limits = _limits(session, search, rules_of(visit_type, settings), settings, now, last_seen_at)
     return Terms(
         search=search,
