@@ -22,7 +22,8 @@ _tokens = (f"ask-{number}" for number in count())
 
 def ask(
     world: World, patient_id: int = 0, actor: Actor | None = None, *, visit_type_id: int = 0,
-    location_id: int | None = None, token: str = "", search: Search | None = None, note: str | None = None, **wishes: Any,
+    location_id: int | None = None, token: str = "", search: Search | None = None, note: str | None = None,
+    **wishes: Any,
 ) -> Appointment:  # fmt: skip
     """Alice asks for a check-up, unless somebody else asks for something else."""
     search = search or Search(visit_type_id or world.check_up_id, patient_id or world.alice_id, location_id)
@@ -33,7 +34,7 @@ def ask(
 
 def change(
     world: World, visit: Appointment, *, visit_type_id: int = 0, actor: Actor | None = None, **wishes: Any
-) -> Appointment:  # noqa: E501
+) -> Appointment:
     """Other wishes for the same request."""
     return requests.change_request(
         actor=actor or world.alice, appointment_id=visit.id, token=next(_tokens),

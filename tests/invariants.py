@@ -175,11 +175,16 @@ def _requests(session: Session, visits: list[Appointment]) -> Iterator[str]:
             yield f"request {visit.id}: has a time"
         if (visit.status == Status.PENDING) != (visit.id in offered):
             yield f"request {visit.id}: {visit.status}, offers {offered.count(visit.id)}"
+    for offer in open_offers:
+        if (offer.hold.appointment_id, offer.hold.starts_at) != (offer.appointment_id, offer.starts_at):
+            yield f"offer {offer.id}: its hold keeps something else"
+    yield from _past_requests(visits)
+
+
+def _past_requests(visits: list[Appointment]) -> Iterator[str]:
+    """What waits no more is not in the queue, and what a person had to look at first was looked at."""
     for visit in visits:
         if visit.status not in WAITS and visit.next_try_at is not None and not visit.wants_earlier:
             yield f"visit {visit.id}: {visit.status} and still in the queue"
         if visit.triage_status is TriageStatus.WAITING and visit.status not in (*WAITS, Status.CANCELLED):
             yield f"visit {visit.id}: {visit.status} though nobody has looked at it"
-    for offer in open_offers:
-        if (offer.hold.appointment_id, offer.hold.starts_at) != (offer.appointment_id, offer.starts_at):
-            yield f"offer {offer.id}: its hold keeps something else"

@@ -139,6 +139,7 @@ def wait_anew(visit: Appointment, now: datetime) -> None:
 
 def leave_queue(visit: Appointment) -> None:
     """Nothing of the queue's own concerns a visit that waits no more."""
+    visit.wants_earlier = False
     visit.next_try_at = visit.escalate_at = visit.deferred_until = visit.paused_at = visit.not_placed_because = None
 
 
