@@ -22,6 +22,7 @@ from clinic_portal.notifications import delivery
 from clinic_portal.scheduling import queue
 from clinic_portal.scheduling.escalation import escalate
 from clinic_portal.scheduling.holds import close_expired_holds
+from clinic_portal.scheduling.invitations import note_used_invitations
 from clinic_portal.scheduling.sessions import roll_sessions
 
 # A message that nobody fetched for this long was rung for in vain; then another ring is tried.
@@ -126,6 +127,7 @@ DUTIES = (
     Duty("close expired holds", close_expired_holds, _every(4)),
     Duty("serve requests", _have_requests_served, _every(4), lease=timedelta(seconds=90)),
     Duty("escalate requests", escalate, _every(60)),
+    Duty("note used invitations", note_used_invitations, _every(60)),
     Duty("forget old tries", forget_old_tries, _nightly),
     Duty("roll horizon", roll_horizon, _nightly, lease=timedelta(minutes=5)),
 )

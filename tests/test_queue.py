@@ -441,7 +441,7 @@ def test_a_broken_request_holds_up_no_other_and_ends_with_a_person(
         with clock.clock_at(NOW + timedelta(minutes=minutes)):
             drain()
     assert (fresh(broken).tries, fresh(broken).next_try_at, open_tasks(broken)) == (3, None, ["cannot_place"])
-    assert [row.event.value for row in messages_of(broken.id)] == ["request_delayed"]
+    assert [row.event.value for row in messages_of(broken.id)] == ["request_received", "request_delayed"]
     assert secret not in caplog.text
     with clock.clock_at(NOW + timedelta(days=2)):
         drain()

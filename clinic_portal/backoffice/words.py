@@ -92,6 +92,7 @@ ORIGIN = {
     Origin.PHONE: "By phone",
     Origin.DESK: "At the desk",
     Origin.WALK_IN: "Walked in",
+    Origin.INVITATION: "Invited by the clinic",
     Origin.IMPORT: "Imported",
 }
 MODE = {Mode.IN_PERSON: "In person", Mode.PHONE: "By phone", Mode.VIDEO: "By video", Mode.HOME: "At home"}

@@ -47,6 +47,7 @@ class Origin(enum.StrEnum):
     PHONE = "phone"
     DESK = "desk"
     WALK_IN = "walk_in"
+    INVITATION = "invitation"
     IMPORT = "import"
 
 

@@ -64,6 +64,8 @@ class Person:
     birth_on: date | None
     is_known: bool
     visits: tuple[KnownVisit, ...]
+    # The clinic has asked them to book this very kind of visit.
+    is_invited: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ class Limits:
 
     def _not_for(self, person: Person) -> NotBookableOnline | None:
         who, name = self.rules.who_may_book, self.rules.name
+        if person.is_invited:
+            return None
         if who is WhoMayBook.STAFF:
             return NotForThisPatient(f"{name} can only be booked by our staff. {CALL}", reason="staff")
         if who is WhoMayBook.KNOWN_PATIENT and not person.is_known:

@@ -38,7 +38,7 @@ from clinic_portal.scheduling.offering import ToOffer
 from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.scheduling.placing import become_visit
 from clinic_portal.scheduling.planning import NOTHING_FITS
-from clinic_portal.scheduling.request_rows import close_request_tasks, lock_batch, note_change, told
+from clinic_portal.scheduling.request_rows import close_request_tasks, leave_queue, lock_batch, note_change, told
 from clinic_portal.scheduling.search import Search, own_visits
 from clinic_portal.scheduling.transitions import check_step
 from clinic_portal.scheduling.visits import TOLD, give_back, lock_visit
@@ -154,7 +154,8 @@ def _move(session: Session, actor: Actor, visit: Appointment, hold: Hold, now: d
     give_back(session, visit, grid_min, kept=taken if same_lane else None)
     for name, value in time_of(placement).items():
         setattr(visit, name, value)
-    visit.version, visit.sequence, visit.wants_earlier = visit.version + 1, visit.sequence + 1, False
+    visit.version, visit.sequence = visit.version + 1, visit.sequence + 1
+    leave_queue(visit)
     session.flush()
     note_attempt(session, visit, placement, now)
     record(

@@ -58,6 +58,8 @@ def search_of(row: Any) -> Search:
         row.patient_id,
         wishes.get("location_id"),
         frozenset(Need(need) for need in wishes.get("needs") or ()),
+        # A booked visit that would be earlier is moved.
+        moving_id=row.id if row.starts_at is not None else None,
         by=ASKED_BY.get(Origin(row.origin), ActorKind.STAFF),
     )
 
@@ -91,7 +93,13 @@ class _Look:
         warned = terms.now + timedelta(minutes=row.min_warning_min)
         earliest = max(terms.earliest_at, warned, not_before or warned)
         self.first_cell = first_cell_from(earliest, terms.grid_min)
+        self.last_cell = None if row.starts_at is None else self._latest(row.starts_at)
         self.not_at = {masks.to_cell(instant, terms.grid_min) for instant in not_at}
+
+    def _latest(self, starts_at: datetime) -> int:
+        """Up to which start an earlier time is worth a move."""
+        least = timedelta(hours=self.terms.settings.number("earlier_by_h", self.row.visit_type_id))
+        return first_cell_from(starts_at - least, self.terms.grid_min)
 
     def found(self) -> Found | Nothing:
         is_restricted = len(self.terms.doers) != len(self.kind.terms.doers)
@@ -151,6 +159,8 @@ class _Look:
         starts &= -1 << max(self.first_cell - self.picture.low, 0)
         last_day = clock.local_date(self.terms.now, zone) + self._horizon()
         end = first_cell_from(clock.day_bounds(last_day, zone)[1], self.terms.grid_min)
+        if self.last_cell is not None:
+            end = min(end, self.last_cell + 1)
         starts &= masks.run(max(end - self.picture.low, 0))
         return starts & ~self._refused_days(zone) if self.terms.limits.rules.depend_on_day else starts
 

@@ -15,6 +15,7 @@ import time
 import traceback
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, text, update
 from sqlalchemy.orm import Session
@@ -60,6 +61,13 @@ _MAY_BE_PLACED = (
     Appointment.triage_status.in_((TriageStatus.NOT_NEEDED, TriageStatus.DONE)),
     Appointment.paused_at.is_(None),
 )
+_WOULD_BE_EARLIER = (
+    text("appointments.wants_earlier"),
+    Appointment.status == Status.BOOKED,
+    Appointment.paused_at.is_(None),
+)
+# Tried whenever time opens; the others only when they are due by themselves.
+TRIED_AGAIN = (Status.WAITLIST, Status.BOOKED)
 ORDER = (
     case((Appointment.priority_class == PriorityClass.URGENT, 0), else_=1),
     Appointment.target_at,
@@ -68,15 +76,20 @@ ORDER = (
 )
 
 
-def place_in_line(visit: Appointment) -> tuple[bool, datetime, datetime, int]:
-    """What orders requests, as `ORDER` does in the database."""
-    return visit.priority_class is not PriorityClass.URGENT, visit.target_at, visit.requested_at, visit.id
+def place_in_line(visit: Appointment) -> tuple[bool, bool, datetime, datetime, int]:
+    """What orders all who wait, as `ORDER` does in the database; people who have a visit come after those without."""
+    is_not_urgent, has_visit = visit.priority_class is not PriorityClass.URGENT, visit.starts_at is not None
+    return is_not_urgent, has_visit, visit.target_at, visit.requested_at, visit.id
 
 
 def may_be_placed(visit: Appointment, now: datetime) -> bool:
-    """Whether the queue may place a request: nobody has to look at it first, and it is neither paused nor put off."""
+    """Whether the queue may place a request: nobody has to look at it first, and it is neither paused nor put off.
+
+    Or a booked visit that is still ahead and would be earlier.
+    """
+    is_ahead = visit.starts_at is not None and visit.starts_at > now
     return (
-        visit.status in (Status.PROPOSED, Status.WAITLIST)
+        (visit.status in (Status.PROPOSED, Status.WAITLIST) or (visit.wants_earlier and is_ahead))
         and visit.triage_status in (TriageStatus.NOT_NEEDED, TriageStatus.DONE)
         and visit.paused_at is None
         and (visit.deferred_until is None or visit.deferred_until <= now)
@@ -200,20 +213,23 @@ def take_turn(session: Session) -> None:
 def _due_ids(session: Session, now: datetime, opened_types: list[int], limit: int) -> list[int]:
     is_due: ColumnElement[bool] = Appointment.next_try_at <= now
     if opened_types:
-        has_opening = and_(Appointment.status == Status.WAITLIST, Appointment.visit_type_id.in_(opened_types))
+        has_opening = and_(Appointment.status.in_(TRIED_AGAIN), Appointment.visit_type_id.in_(opened_types))
         is_due = or_(is_due, and_(has_opening, Appointment.next_try_at.is_not(None)))
     is_not_deferred = or_(Appointment.deferred_until.is_(None), Appointment.deferred_until <= now)
-    found = select(Appointment.id).where(*_MAY_BE_PLACED, is_not_deferred, is_due).order_by(*ORDER).limit(limit)
-    return list(session.scalars(found))
+    due: dict[int, tuple[Any, ...]] = {}
+    for who in (_MAY_BE_PLACED, _WOULD_BE_EARLIER):
+        found = select(Appointment.id, Appointment.starts_at.is_not(None), *ORDER).where(*who, is_not_deferred, is_due)
+        for id_, has_visit, is_not_urgent, *others in session.execute(found.order_by(*ORDER).limit(limit)):
+            due[id_] = (is_not_urgent, has_visit, *others)
+    return sorted(due, key=due.__getitem__)[:limit]
 
 
 def _opened_types(session: Session, now: datetime) -> list[int]:
     """Visit types that somebody waits for and that got time since it was last tried on them; from rows alone."""
     grid_min = load_settings(session).number("grid_min")
-    somebody_waits = select(Appointment.id).where(
-        text(f"appointments.{WAITING_SQL}"),
-        Appointment.status == Status.WAITLIST,
-        Appointment.visit_type_id == VisitType.id,
+    waits, would_be_earlier = (
+        select(Appointment.id).where(*who, Appointment.visit_type_id == VisitType.id).exists()
+        for who in ((_MAY_BE_PLACED[0], Appointment.status == Status.WAITLIST), _WOULD_BE_EARLIER)
     )
     time_opened = (
         select(ClinicSession.id)
@@ -230,7 +246,7 @@ def _opened_types(session: Session, now: datetime) -> list[int]:
             ClinicSession.audience == Audience.PUBLIC,
         )
     )
-    return list(session.scalars(select(VisitType.id).where(somebody_waits.exists(), time_opened.exists())))
+    return list(session.scalars(select(VisitType.id).where(or_(waits, would_be_earlier), time_opened.exists())))
 
 
 @writing

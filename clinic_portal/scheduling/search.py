@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -33,7 +33,9 @@ from clinic_portal.models import (
     PractitionerVisitType,
     PreferenceKind,
     Status,
+    VisitInvitation,
     VisitType,
+    WhoMayBook,
 )
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.limits import DAYS_A_MONTH, Limits, Rules, read_person, rules_of
@@ -282,7 +284,28 @@ def _limits(
         # A visit does not stand in its own way; and a refusal would tell a proxy of a private one.
         counts=lambda visit: visit.id != search.moving_id and not (visit.is_private and search.by is ActorKind.PROXY),
     )
+    if person is not None and rules.who_may_book is not WhoMayBook.ANYONE:
+        person = replace(person, is_invited=is_invited(session, search.patient_id, search.visit_type_id, now))
     return Limits(rules, person, is_move=search.moving_id is not None)
+
+
+_INVITED = (
+    select(VisitInvitation.id)
+    .where(
+        VisitInvitation.patient_id == bindparam("patient_id"),
+        VisitInvitation.visit_type_id == bindparam("visit_type_id"),
+        VisitInvitation.used_by_appointment_id.is_(None),
+        VisitInvitation.withdrawn_at.is_(None),
+        VisitInvitation.expires_at > bindparam("now"),
+    )
+    .limit(1)
+)
+
+
+def is_invited(session: Session, patient_id: int, visit_type_id: int, now: datetime) -> bool:
+    """Whether the clinic has asked this patient to book this kind of visit."""
+    values = {"patient_id": patient_id, "visit_type_id": visit_type_id, "now": now}
+    return run(session, _INVITED, values).first() is not None
 
 
 def _notice(search: Search, limits: Limits, settings: Settings) -> timedelta:

@@ -105,7 +105,7 @@ class Batch:
 def _plan_one(
     picture: Picture, row: Appointment, asker: Asker, book: OfferBook, now: datetime
 ) -> Found | ToOffer | Nothing:
-    if row.is_ask_first:
+    if row.is_ask_first or row.starts_at is not None:
         return plan_offer(picture, row, asker, now, book)
     return plan(picture, row, asker, now)
 
@@ -212,6 +212,10 @@ def _let_wait(session: Session, rows: Sequence[tuple[Appointment, Nothing]], now
     tomorrow = _tomorrow(session, now)
     changes, attempts, news = [], [], []
     for row, nothing in rows:
+        if not row.is_request:
+            # A booked visit stays as it is, and nobody hears that nothing earlier was found.
+            row.next_try_at = min(nothing.again_at or tomorrow, tomorrow)
+            continue
         # Whoever waits already hears no more of it.
         is_first = row.status is not Status.WAITLIST or row.not_placed_because is None
         before, is_news = told(row), is_first or row.not_placed_because != nothing.reason

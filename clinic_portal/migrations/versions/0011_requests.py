@@ -1,7 +1,6 @@
 """Requests without a time: what is wished, what the queue notes, offers, invitations, and when time opened.
 
-Columns are added plainly where a table has triggers on SQLite; where a rule changes, the table is rebuilt and gets its
-triggers back.
+Columns are added plainly; where a rule changes, SQLite rebuilds the table, and it gets its triggers back.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 INSTANT = sa.DateTime(timezone=True)
 ALL_PARTS = (1 << 21) - 1
 CLASSES = ("urgent", "soon", "routine", "flexible")
+ORIGINS = ("patient_online", "proxy_online", "phone", "desk", "walk_in", "invitation", "import")
 EVENTS = (
     "booked", "moved", "cancelled", "request_received", "waitlisted", "offer", "offer_lapsed", "request_paused",
     "request_delayed", "request_closed", "invitation", "confirm_email", "already_registered", "reset_password",
@@ -39,6 +39,7 @@ OPEN_INVITATION = "used_by_appointment_id IS NULL AND withdrawn_at IS NULL"
 
 def upgrade() -> None:
     _add_columns()
+    _let_visits_come_from_invitations()
     _let_nobody_take_a_visit()
     _let_offers_hold_time()
     _add_offers()
@@ -82,6 +83,12 @@ def _add_columns() -> None:
     _index("ix_appointments_waiting", "appointments", ["target_at"], WAITING)
     _index("ix_appointments_earlier", "appointments", ["target_at"], "wants_earlier")
     _index("uq_appointments_one_request", "appointments", ["patient_id", "visit_type_id"], WAITING, unique=True)
+
+
+def _let_visits_come_from_invitations() -> None:
+    with _with_triggers("appointments") as batch:
+        batch.drop_constraint(op.f("ck_appointments_origin"), type_="check")
+        batch.create_check_constraint(op.f("ck_appointments_origin"), f"origin IN ({', '.join(map(repr, ORIGINS))})")
 
 
 def _let_nobody_take_a_visit() -> None:
