@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import pairwise
@@ -28,6 +28,7 @@ from clinic_portal.models import (
     Status,
     Submission,
     TriageStatus,
+    VisitInvitation,
 )
 from clinic_portal.settings import load_settings
 
@@ -35,7 +36,7 @@ KEEPS_ITS_TIME = {Status.BOOKED, Status.ARRIVED, Status.FULFILLED, Status.NOSHOW
 # What raises the sequence, and so must reach calendars.
 TOLD = {"move", "accept_earlier", "cancel", "enter_in_error"}
 # How a visit or a request begins, what gives it a time, and which of all comes as a form.
-BEGINS = {"reserve", "request"}
+BEGINS = {"reserve", "request", "request_for"}
 TAKES_TIME = {"reserve", "move", "place", "place_by_hand", "accept", "accept_earlier"}
 BY_FORM = {"reserve", "request", "move", "cancel", "change_request", "withdraw", "place_by_hand"}
 # What the ledger tells about a visit that has a time, once for each sequence.
@@ -123,9 +124,7 @@ def _history(session: Session, visits: list[Appointment]) -> Iterator[str]:
     entries = select(AuditEntry, AuditValues).join(AuditValues).where(AuditEntry.subject_type == "appointments")
     for entry, values in session.execute(entries.order_by(AuditEntry.id)):
         story[entry.subject_id].append((entry.action, values.after))
-    forms: dict[int | None, int] = defaultdict(int)
-    for submission in session.scalars(select(Submission)):
-        forms[submission.result_id] += 1
+    forms = _forms(session)
     tries: dict[int, int] = defaultdict(int)
     for attempt in session.scalars(select(Attempt)):
         tries[attempt.appointment_id] += attempt.practitioner_id is not None
@@ -142,6 +141,13 @@ def _history(session: Session, visits: list[Appointment]) -> Iterator[str]:
         if tries.pop(visit.id, 0) != sum(action in TAKES_TIME for action in actions):
             yield f"visit {visit.id}: its tries do not match {actions}"
     yield from (f"{count} submissions for no visit ({result})" for result, count in forms.items())
+
+
+def _forms(session: Session) -> Counter[int | None]:
+    """How many forms made or changed each visit; those that made invitations are told apart by nothing but that."""
+    forms = Counter(session.scalars(select(Submission.result_id)))
+    forms.subtract(session.scalars(select(VisitInvitation.id)))
+    return Counter({id_: count for id_, count in forms.items() if count})
 
 
 def _messages(session: Session, visits: list[Appointment]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from flask import Response, url_for
 
 from clinic_portal.accounts import actor_for, appointment_for, signed_in, signed_in_account
 from clinic_portal.database import db
-from clinic_portal.errors import BadTransition, TooLateToMove
+from clinic_portal.errors import BadTransition, NotFound, TooLateToMove
 from clinic_portal.models import Account, Appointment, Location
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.cards import card_of
@@ -33,6 +33,9 @@ def hold_to_move(public_id: str) -> Response:
 
 def _movable(account: Account, public_id: str) -> Appointment:
     visit = appointment_for(account, read_public_id(public_id))
+    if visit.starts_at is None:
+        # A request has no time that could be changed.
+        raise NotFound
     card = card_of(visit)
     if not card.can_cancel:
         raise BadTransition("This appointment can no longer be changed.")

@@ -26,11 +26,10 @@ def ask_for_earlier(db: Session, *, actor: Actor, appointment_id: int, wishes: W
     Raises: InvalidRequest, BadTransition when it is not booked or has begun, TooLateToMove, NotFound.
     Source: clinic.md 5, A8: a booked visit that wants something earlier is no second appointment.
     """
-    visit = lock_visit(db, appointment_id)
+    visit, now = lock_visit(db, appointment_id), clock.now()
+    if visit.status is not Status.BOOKED or visit.starts_at is None or visit.starts_at <= now:
+        raise BadTransition("Only an appointment that is still to come can be earlier.", current=visit.status.value)
     check_movable(db, actor, visit)
-    now = clock.now()
-    if visit.starts_at is None or visit.starts_at <= now:
-        raise BadTransition("The appointment has already started.", current=visit.status.value)
     wishes.check(clock.local_date(now, clinic_zone(db)))
     before = told(visit)
     withdraw_offers(db, visit, now)

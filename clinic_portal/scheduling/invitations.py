@@ -83,7 +83,7 @@ def invite(
     db.flush()
     record(db, actor, "invite", invitation, after={"due_until": due_until.isoformat()}, patient_id=patient_id)
     if is_for_queue:
-        _request(db, actor, invitation, Search(visit_type_id, patient_id), Wishes())
+        _request(db, actor, invitation, Search(visit_type_id, patient_id), Wishes(), "request_for")
     else:
         tell_invited(db, invitation)
     submissions.finish(db, submission_id, invitation.id)
@@ -140,7 +140,12 @@ def _lock(session: Session, invitation_id: int) -> VisitInvitation:
 
 
 def _request(
-    session: Session, actor: Actor, invitation: VisitInvitation, search: Search, wishes: Wishes
+    session: Session,
+    actor: Actor,
+    invitation: VisitInvitation,
+    search: Search,
+    wishes: Wishes,
+    action: str = "request",
 ) -> Appointment:
     """The request of an invitation: whoever is invited need not be looked at first, nor be counted."""
     asked = select(Appointment.id).where(
@@ -175,7 +180,7 @@ def _request(
     session.add(visit)
     session.flush()
     invitation.used_by_appointment_id = visit.id
-    record(session, actor, "request", visit, after=told(visit) | within.plain(), patient_id=visit.patient_id)
+    record(session, actor, action, visit, after=told(visit) | within.plain(), patient_id=visit.patient_id)
     tell_of_requests(session, [Told(visit, Event.REQUEST_RECEIVED)])
     wake_queue()
     return visit

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from clinic_portal.database import run
-from clinic_portal.models import Offer, OfferState
+from clinic_portal.models import Hold, Offer, OfferState
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.askers import Asker
+from clinic_portal.scheduling.assignment import Candidate
 from clinic_portal.scheduling.offer_times import SHORTEST, keep_until, step_for
 from clinic_portal.scheduling.picture import Picture
 from clinic_portal.scheduling.planning import Found, Nothing, plan
@@ -22,11 +22,15 @@ from clinic_portal.scheduling.planning import Found, Nothing, plan
 WEEK = timedelta(days=7)
 OFFER_OPEN, OFFERS_THIS_WEEK = "offer_open", "offers_this_week"
 # How many times that may not be offered are passed over before a request is left for later.
-PASSED = 30
+PASSED = 60
+# From one instant to another.
+Span = tuple[datetime, datetime]
 
-_OF_REQUESTS = select(Offer.appointment_id, Offer.starts_at).where(
-    Offer.appointment_id.in_(bindparam("ids", expanding=True)),
-    Offer.state.in_((OfferState.DECLINED, OfferState.EXPIRED)),
+_REFUSED = Offer.state.in_((OfferState.DECLINED, OfferState.EXPIRED))
+_OF_REQUESTS = (
+    select(Offer.appointment_id, Hold.starts_at, Hold.ends_at)
+    .join(Offer.hold)
+    .where(Offer.appointment_id.in_(bindparam("ids", expanding=True)), _REFUSED)
 )
 _OF_PATIENTS = (
     select(Offer.patient_id, Offer.state, Offer.sent_at, Offer.expires_at)
@@ -34,9 +38,9 @@ _OF_PATIENTS = (
     .order_by(Offer.sent_at)
 )
 _OF_TIMES = (
-    select(Offer.practitioner_id, Offer.starts_at, func.count())
-    .where(Offer.starts_at > bindparam("now"), Offer.state.in_((OfferState.DECLINED, OfferState.EXPIRED)))
-    .group_by(Offer.practitioner_id, Offer.starts_at)
+    select(Hold.practitioner_id, Hold.starts_at, Hold.ends_at)
+    .join_from(Offer, Hold, Hold.id == Offer.hold_id)
+    .where(Offer.starts_at > bindparam("now"), _REFUSED)
 )
 
 
@@ -54,10 +58,14 @@ class ToOffer:
 class OfferBook:
     """What has been offered, as far as it decides what may be offered now."""
 
-    refused: dict[int, set[datetime]] = field(default_factory=dict)
+    refused: dict[int, list[Span]] = field(default_factory=dict)
     open_until: dict[int, datetime] = field(default_factory=dict)
     sent: dict[int, list[datetime]] = field(default_factory=dict)
-    rounds: Counter[tuple[int, datetime]] = field(default_factory=Counter)
+    made: dict[int, list[Span]] = field(default_factory=dict)
+
+    def rounds(self, practitioner_id: int, low: datetime, high: datetime) -> int:
+        """How many offers of a practitioner's time, or part of it, came to nothing: a shifted start is no new time."""
+        return sum(starts_at < high and ends_at > low for starts_at, ends_at in self.made.get(practitioner_id, ()))
 
     def obstacle(self, patient_id: int, now: datetime, most: int) -> Nothing | None:
         """Why somebody gets no offer at all now, and when that ends."""
@@ -72,23 +80,25 @@ def read_offer_book(session: Session, rows: Iterable[Any], now: datetime) -> Off
     book, asked = OfferBook(), [row for row in rows if row.is_ask_first or row.starts_at is not None]
     if not asked:
         return book
-    for appointment_id, starts_at in run(session, _OF_REQUESTS, {"ids": [row.id for row in asked]}):
-        book.refused.setdefault(appointment_id, set()).add(starts_at)
+    for appointment_id, *span in run(session, _OF_REQUESTS, {"ids": [row.id for row in asked]}):
+        book.refused.setdefault(appointment_id, []).append((span[0], span[1]))
     patients = {"ids": [row.patient_id for row in asked], "since": now - WEEK}
     for patient_id, state, sent_at, expires_at in run(session, _OF_PATIENTS, patients):
         book.sent.setdefault(patient_id, []).append(sent_at)
         if state is OfferState.OPEN:
             book.open_until[patient_id] = expires_at
-    for practitioner_id, starts_at, count in run(session, _OF_TIMES, {"now": now}):
-        book.rounds[practitioner_id, starts_at] = count
+    for practitioner_id, *span in run(session, _OF_TIMES, {"now": now}):
+        book.made.setdefault(practitioner_id, []).append((span[0], span[1]))
     return book
 
 
 def plan_offer(picture: Picture, row: Any, asker: Asker, now: datetime, book: OfferBook) -> ToOffer | Nothing:
     """The earliest time that may be offered for a request, and until when it would be kept."""
-    passed = set(book.refused.get(row.id, ()))
+    # What was refused once is as little of use as the time of another visit; so is a part of it.
+    refused = book.refused.get(row.id, ())
+    passed: set[datetime] = set()
     for _ in range(PASSED):
-        found = plan(picture, row, asker, now, not_before=now + SHORTEST, not_at=passed)
+        found = plan(picture, row, asker, now, not_before=now + SHORTEST, not_at=passed, not_during=refused)
         if isinstance(found, Nothing):
             return found
         settings = found.terms.settings
@@ -96,10 +106,15 @@ def plan_offer(picture: Picture, row: Any, asker: Asker, now: datetime, book: Of
             return obstacle
         starts_at = masks.to_instant(found.candidate.visit[0], found.terms.grid_min)
         step = step_for(starts_at, now)
-        free = [each for each in found.ranked if step and book.rounds[each.practitioner_id, starts_at] < step.rounds]
+        free = [each for each in found.ranked if step and _rounds(book, found, each) < step.rounds]
         if step and free:
             chosen = replace(found, candidate=free[0])
             until = keep_until(step, starts_at, now, found.terms.zones[free[0].location_id], settings)
-            return ToOffer(chosen, starts_at, until, book.rounds[free[0].practitioner_id, starts_at] + 1)
+            return ToOffer(chosen, starts_at, until, _rounds(book, found, free[0]) + 1)
         passed.add(starts_at)
     return Nothing("nothing_fits")
+
+
+def _rounds(book: OfferBook, found: Found, candidate: Candidate) -> int:
+    low, high = (masks.to_instant(cell, found.terms.grid_min) for cell in candidate.visit)
+    return book.rounds(candidate.practitioner_id, low, high)

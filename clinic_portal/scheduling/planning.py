@@ -64,11 +64,13 @@ def search_of(row: Any) -> Search:
     )
 
 
-def plan(picture: Picture, row: Any, asker: Asker, now: datetime, *, not_before: datetime | None = None,
-         not_at: Iterable[datetime] = ()) -> Found | Nothing:  # fmt: skip
+def plan(
+    picture: Picture, row: Any, asker: Asker, now: datetime, *, not_before: datetime | None = None,
+    not_at: Iterable[datetime] = (), not_during: Iterable[tuple[datetime, datetime]] = (),
+) -> Found | Nothing:  # fmt: skip
     """The earliest time for a request, and who takes it.
 
-    Args: row, the request with its wishes; not_at, starts that must not be offered any more.
+    Args: row, the request with its wishes; not_at, starts to be passed over; not_during, times to be kept clear of.
     Source: UC1.2: earliest fit inside the wishes, never overlapping the patient's other visits.
     """
     if asker.is_gone:
@@ -81,7 +83,8 @@ def plan(picture: Picture, row: Any, asker: Asker, now: datetime, *, not_before:
         return Nothing(refusal.code)
     if refused := terms.limits.refusal():
         return Nothing(refused.code)
-    return _Look(picture, kind, terms, asker.own_visits(now, row.id), row, not_before, frozenset(not_at)).found()
+    clear_of = asker.own_visits(now, row.id) + [OwnVisit(0, low, high) for low, high in not_during]
+    return _Look(picture, kind, terms, clear_of, row, not_before, frozenset(not_at)).found()
 
 
 class _Look:
