@@ -1,6 +1,8 @@
 # `make` alone says what there is. Needs Python 3.11+ and nothing else.
 SHELL := /bin/bash
 PYTEST = .venv/bin/python -m pytest
+# They share nothing, so two run side by side; races, processes and browsers want the machine for themselves.
+FAST = not slow and not postgres and not browser
 
 .DEFAULT_GOAL := help
 .PHONY: help run setup assets reset-demo test fast check bench clean
@@ -22,11 +24,12 @@ reset-demo: setup ## Throw the demo clinic away and make it again (refuses produ
 test: ## Install what tests need and run all of them
 	@.ci/prepare test
 	@.ci/chromium
-	@$(PYTEST)
+	@$(PYTEST) -n 2 -m "$(FAST)"
+	@$(PYTEST) -m "not ($(FAST))"
 
 fast: ## Only the fast tests
 	@.ci/prepare test
-	@$(PYTEST) -m "not slow and not postgres and not browser"
+	@$(PYTEST) -n 2 -m "$(FAST)"
 
 check: ## Lint, format check, types, import rules
 	@.ci/prepare check
