@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from clinic_portal import clock
 from clinic_portal.models import (
     Appointment,
-    ContactKind,
     ContactPoint,
     Event,
     Location,
@@ -26,7 +25,7 @@ from clinic_portal.models import (
 )
 from clinic_portal.notifications.account_letters import AccountLetter, read_account_letter
 from clinic_portal.notifications.facts import NoAddress, Overtaken
-from clinic_portal.notifications.request_letters import TRUE_WHILE, RequestLetter, read_request_letter
+from clinic_portal.notifications.request_letters import TRUE_WHILE, RequestLetter, read_request_letter, usable_contact
 from clinic_portal.settings import load_settings
 
 
@@ -189,21 +188,8 @@ def _address(row: Notification, visit: Appointment) -> tuple[int | None, str, st
         if row.practitioner is None or not row.practitioner.email:
             raise NoAddress
         return None, row.practitioner.email, None
-    contact = _usable_contact(row, visit)
+    contact = usable_contact(row, visit.patient, is_private=visit.is_private)
     return contact.id, contact.value, None if contact.whose == Relation.SELF else visit.patient.called_name
-
-
-def _usable_contact(row: Notification, visit: Appointment) -> ContactPoint:
-    """The address that was chosen with the change, or the best one left if it has ended or failed since.
-
-    A private visit is told only where the patient alone reads it.
-    """
-    chosen = [row.contact_point] if row.contact_point else []
-    for contact in [*chosen, *visit.patient.contact_points]:
-        may_read = contact.whose == Relation.SELF or not visit.is_private
-        if contact.is_usable and contact.kind == ContactKind.EMAIL and may_read:
-            return contact
-    raise NoAddress
 
 
 def _when(session: Session, row: Notification, visit: Appointment) -> When:

@@ -105,7 +105,7 @@ def _letter(
     reference: str | None = None, answer_by: str | None = None, is_triaged_by_person: bool = False,
     has_time: bool = False, times: tuple[str, ...] = (), keep_until: str | None = None, due: str | None = None,
 ) -> RequestLetter:  # fmt: skip
-    contact = _usable_contact(row, patient, is_private=is_private)
+    contact = usable_contact(row, patient, is_private=is_private)
     settings = load_settings(session)
     return RequestLetter(
         dedupe_key=row.dedupe_key,
@@ -147,8 +147,13 @@ def _offer(session: Session, row: Notification) -> Offer | None:
     return session.scalars(found).one()
 
 
-def _usable_contact(row: Notification, patient: Patient, *, is_private: bool) -> ContactPoint:
-    """The address that was chosen when the message was written, or the best one left. See `letters.py`."""
+def usable_contact(row: Notification, patient: Patient, *, is_private: bool) -> ContactPoint:
+    """The address that was chosen when the message was written, or the best one left if it has ended or failed since.
+
+    What is private is told only where the patient alone reads it.
+
+    Raises: NoAddress.
+    """
     chosen = [row.contact_point] if row.contact_point else []
     for contact in [*chosen, *patient.contact_points]:
         may_read = contact.whose == Relation.SELF or not is_private

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
@@ -271,8 +271,3 @@ def close_request(
     if actor.is_clinic:
         tell_of_requests(session, [Told(visit, Event.REQUEST_CLOSED)])
     wake_queue()
-
-
-def count_waiting(session: Session) -> int:
-    """How many requests wait, for whatever reason."""
-    return session.scalar(select(func.count()).where(Appointment.status.in_(WAITING))) or 0
