@@ -132,7 +132,7 @@ def test_an_invitation_says_from_when_until_when(world: World) -> None:
                        due_from=date(2026, 3, 9), due_until=date(2026, 3, 20))  # fmt: skip
     subject, text = only_mail()
     assert subject == "Please book an appointment"
-    assert "We ask you to book an appointment for: Check-up, for a day from Monday 9 March to Friday 20 March." in text
+    assert "We ask you to book an appointment for Check-up, on a day from Monday 9 March to Friday 20 March." in text
 
 
 def test_somebody_elses_mailbox_names_the_patient_and_hears_nothing_private(world: World) -> None:
@@ -184,3 +184,18 @@ def test_html_is_laid_out_and_escaped(world: World, name: str) -> None:
     assert mail.html is not None
     assert "Check-up &amp; &lt;b&gt;more&lt;/b&gt;" in mail.html
     assert "<h1" in mail.html
+
+
+def test_an_offer_speaks_its_readers_language(world: World) -> None:
+    @writing
+    def speak_german(session: Session) -> None:
+        session.execute(update(Patient).values(preferred_language="de"))
+
+    speak_german()
+    one_time(world)
+    ask_first(world)
+    drain()
+    subject, text = only_mail()
+    assert subject == "Für Sie ist eine Zeit frei"
+    assert "- Donnerstag, 5. März, 09:00 Uhr, Harbour Street" in text
+    assert "Wir halten sie für Sie frei bis Montag, 2. März, 12:00 Uhr." in text

@@ -32,7 +32,8 @@ from tests.world import NOW, World, at
 PUBLIC = {"static", "patient.home", "security.login", "security.logout", "health.alive", "health.ready", "mails.index",
           "mails.show", "mails.html", "mails.calendar", "mails.raw", "entrance.register", "entrance.confirm_again",
           "entrance.confirm", "entrance.sent", "entrance.forgotten", "entrance.new_password",
-          "entrance.confirm_new_email", "patient.verify_email", "patient.privacy"}  # fmt: skip
+          "entrance.confirm_new_email", "patient.verify_email", "patient.privacy",
+          "entrance.choose_language"}  # fmt: skip
 # Pages of those who see or are patients answer 403 or 404 to everybody else; "start" only sends people on.
 ALLOWED = {
     "patient": {"alice", "bob"},
@@ -381,8 +382,8 @@ def test_alive_means_the_process_answers(tmp_path: Path) -> None:
 
 def test_ready_tells_how_late_messages_and_the_sweeper_are(app: Flask, ids: dict[str, str]) -> None:
     facts = Visitor(app).get("/readyz").json
-    assert facts == {"status": "ready", "database": "answers", "oldest_unsent_message_s": 0, "sweeper": "never seen",
-                     "swept_s_ago": None}  # fmt: skip
+    assert facts == {"status": "ready", "database": "answers", "oldest_unsent_message_s": 0,
+                     "oldest_unserved_request_s": 0, "sweeper": "never seen", "swept_s_ago": None}  # fmt: skip
 
     @writing
     def sweep(session: Session) -> None:

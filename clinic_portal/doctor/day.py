@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from clinic_portal import clock
+from clinic_portal.languages import N_, _, ngettext
 from clinic_portal.models import (
     ACTIVE,
     Appointment,
@@ -24,7 +25,7 @@ from clinic_portal.models import (
 from clinic_portal.scheduling.search import Need
 
 # Who sees the patient need not be told whom the patient asked for.
-NEED_WORDS = {Need.STEP_FREE: "Step-free access"}
+NEED_WORDS = {Need.STEP_FREE: N_("Step-free access")}
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def _busy(visit: Appointment, on: date) -> Busy:
         age=_age(visit.patient, on),
         visit_name=visit.visit_type.name,
         status=visit.status.value,
-        needs=[NEED_WORDS[Need(need)] for need in visit.wishes.get("needs", []) if need in NEED_WORDS],
+        needs=[_(NEED_WORDS[Need(need)]) for need in visit.wishes.get("needs", []) if need in NEED_WORDS],
         note=visit.note or "",
         is_over=visit.status in (Status.FULFILLED, Status.NOSHOW),
     )
@@ -157,7 +158,7 @@ def _age(patient: Patient, on: date) -> str | None:
     years = patient.age_on(on)
     if years is None:
         return None
-    return "1 year" if years == 1 else f"{years} years"
+    return ngettext("%(num)d year", "%(num)d years", years)
 
 
 def _holds(session: Session, practitioner: Practitioner, low: datetime, high: datetime) -> list[Busy]:

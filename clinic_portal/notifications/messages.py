@@ -21,26 +21,36 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import clock, links, wording
 from clinic_portal.config import Config
+from clinic_portal.languages import N_, _, current, speaking
 from clinic_portal.models import Appointment, Event, Recipient
 from clinic_portal.notifications.account_letters import AccountLetter
 from clinic_portal.notifications.calendar import Entry, Method, place_told, to_ics
 from clinic_portal.notifications.channels import Refused
 from clinic_portal.notifications.letters import AddressCheck, Letter
-from clinic_portal.notifications.request_letters import RequestLetter
+from clinic_portal.notifications.request_letters import RequestLetter, Time
 from clinic_portal.settings import load_settings
 from clinic_portal.web.links import address_of
 
 AnyLetter = Letter | AccountLetter | AddressCheck | RequestLetter
 CALENDAR_FILE = "appointment.ics"
 # Where the place itself would tell what the visit is about.
-PLACE_BEHIND_LINK = "see the link below"
+PLACE_BEHIND_LINK = N_("see the link below")
 
 
 def compose(letter: AnyLetter) -> EmailMessage:
-    """Make the mail of one letter: plain words, the same laid out, and for a visit the calendar entry.
+    """Make the mail of one letter in its reader's language: plain words, the same laid out, and for a visit the
+    calendar entry.
 
     Raises: Refused when the reader's address is none.
     """
+    with speaking(letter.language):
+        mail = _compose(letter)
+        # At the end: headers about content move into the first part when another one is added.
+        mail["Content-Language"] = current()
+        return mail
+
+
+def _compose(letter: AnyLetter) -> EmailMessage:
     config: Config = current_app.config["PORTAL"]
     if isinstance(letter, AddressCheck):
         return _mail(letter, "email/verify", _check_words(letter, config), config)
@@ -130,7 +140,7 @@ def _words(letter: Letter) -> dict[str, Any]:
         **_told("when", when.starts_at, when.place.zone),
         **_told("old", when.old_starts_at, when.old_zone),
         "where_name": letter.clinic_name if letter.is_sensitive else when.place.name,
-        "where_address": PLACE_BEHIND_LINK if letter.is_sensitive else when.place.address,
+        "where_address": _(PLACE_BEHIND_LINK) if letter.is_sensitive else when.place.address,
         "with_whom": None if letter.is_sensitive else letter.with_whom,
         "visit_name": None if letter.is_sensitive else letter.visit_name,
     }
@@ -150,14 +160,31 @@ def _account_words(letter: AccountLetter) -> dict[str, Any]:
 
 def _request_words(letter: RequestLetter) -> dict[str, Any]:
     page = "patient.who" if letter.event is Event.INVITATION else "patient.appointments"
-    told = ("for_whom", "visit_name", "reference", "answer_by", "is_triaged_by_person", "has_time", "times",
-            "keep_until", "due")  # fmt: skip
+    first, last = letter.due or (None, None)
     return {
         "event": letter.event.value,
-        **{name: getattr(letter, name) for name in told},
+        "for_whom": letter.for_whom,
+        "visit_name": letter.visit_name,
+        "reference": letter.reference,
+        "is_triaged_by_person": letter.is_triaged_by_person,
+        "has_time": letter.has_time,
+        "answer_by": _said(letter.answer_by),
+        "keep_until": _said(letter.keep_until),
+        "times": [_time_and_place(time) for time in letter.times],
+        "due_from": wording.date_short(first) if first else None,
+        "due_until": wording.date_short(last) if last else None,
         "link": address_of(page),
         "clinic": {"name": letter.clinic_name, "phone": letter.clinic_phone},
     }
+
+
+def _said(time: Time | None) -> str | None:
+    return None if time is None else wording.day_and_time(time.at, time.zone)
+
+
+def _time_and_place(time: Time) -> str:
+    said = wording.day_and_time(time.at, time.zone)
+    return f"{said}, {time.place}" if time.place else said
 
 
 def _check_words(check: AddressCheck, config: Config) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from clinic_portal import clock, wording
+from clinic_portal import clock
 from clinic_portal.models import (
     Appointment,
     ContactKind,
@@ -22,7 +22,6 @@ from clinic_portal.models import (
     Relation,
     Status,
     TriageStatus,
-    VisitInvitation,
     VisitType,
 )
 from clinic_portal.notifications.facts import NoAddress, Overtaken
@@ -41,8 +40,17 @@ TRUE_WHILE = {
 
 
 @dataclass(frozen=True)
+class Time:
+    """An instant in the zone in which it is told, and the place's name where that may be told."""
+
+    at: datetime
+    zone: str
+    place: str | None = None
+
+
+@dataclass(frozen=True)
 class RequestLetter:
-    """Everything such a mail tells or needs, free of the database; days and times are in words already."""
+    """Everything such a mail tells or needs, free of the database."""
 
     dedupe_key: str
     event: Event
@@ -52,14 +60,15 @@ class RequestLetter:
     for_whom: str | None
     visit_name: str | None
     reference: str | None
-    answer_by: str | None
+    answer_by: Time | None
     is_triaged_by_person: bool
     has_time: bool
-    times: tuple[str, ...]
-    keep_until: str | None
-    due: str | None
+    times: tuple[Time, ...]
+    keep_until: Time | None
+    due: tuple[date, date] | None
     clinic_name: str
     clinic_phone: str
+    language: str | None
 
 
 def read_request_letter(session: Session, row: Notification) -> RequestLetter:
@@ -82,11 +91,11 @@ def read_request_letter(session: Session, row: Notification) -> RequestLetter:
         visit.visit_type,
         is_private=visit.is_private,
         reference=visit.reference,
-        answer_by=_said(visit.answer_by, zone),
+        answer_by=Time(visit.answer_by, zone) if visit.answer_by else None,
         is_triaged_by_person=visit.triage_status is TriageStatus.WAITING,
         has_time=visit.starts_at is not None,
         times=_times(session, row, offer, is_sensitive=visit.visit_type.is_sensitive),
-        keep_until=_said(offer.expires_at, _zone_of(offer)) if offer else None,
+        keep_until=Time(offer.expires_at, offer.hold.location.zone) if offer else None,
     )
 
 
@@ -97,13 +106,15 @@ def _invitation_letter(session: Session, row: Notification) -> RequestLetter:
         raise Overtaken("deceased")
     if not invitation.is_open(clock.now()):
         raise Overtaken("answered")
-    return _letter(session, row, invitation.patient, invitation.visit_type, due=_window(invitation))
+    due = (invitation.due_from, invitation.due_until)
+    return _letter(session, row, invitation.patient, invitation.visit_type, due=due)
 
 
 def _letter(
     session: Session, row: Notification, patient: Patient, visit_type: VisitType, *, is_private: bool = False,
-    reference: str | None = None, answer_by: str | None = None, is_triaged_by_person: bool = False,
-    has_time: bool = False, times: tuple[str, ...] = (), keep_until: str | None = None, due: str | None = None,
+    reference: str | None = None, answer_by: Time | None = None, is_triaged_by_person: bool = False,
+    has_time: bool = False, times: tuple[Time, ...] = (), keep_until: Time | None = None,
+    due: tuple[date, date] | None = None,
 ) -> RequestLetter:  # fmt: skip
     contact = usable_contact(row, patient, is_private=is_private)
     settings = load_settings(session)
@@ -124,6 +135,7 @@ def _letter(
         due=due,
         clinic_name=settings.value("clinic_name"),
         clinic_phone=settings.value("clinic_phone"),
+        language=patient.preferred_language,
     )
 
 
@@ -162,28 +174,13 @@ def usable_contact(row: Notification, patient: Patient, *, is_private: bool) -> 
     raise NoAddress
 
 
-def _times(session: Session, row: Notification, offer: Offer | None, *, is_sensitive: bool) -> tuple[str, ...]:
+def _times(session: Session, row: Notification, offer: Offer | None, *, is_sensitive: bool) -> tuple[Time, ...]:
     """The times that a message names, each with its place unless that would tell what it is about."""
     named = [(offer.starts_at, offer.hold.location)] if offer else []
     for starts_at, location_id in row.facts.get("alternatives", ()):
         named.append((datetime.fromisoformat(starts_at), session.get_one(Location, location_id)))
-    return tuple(
-        wording.day_and_time(starts_at, place.zone) + ("" if is_sensitive else f", {place.name}")
-        for starts_at, place in named
-    )
+    return tuple(Time(at, place.zone, None if is_sensitive else place.name) for at, place in named)
 
 
 def _zone(session: Session) -> str:
     return session.scalar(select(Location.zone).where(Location.is_active).order_by(Location.id).limit(1)) or "UTC"
-
-
-def _zone_of(offer: Offer) -> str:
-    return offer.hold.location.zone
-
-
-def _said(instant: datetime | None, zone: str) -> str | None:
-    return None if instant is None else wording.day_and_time(instant, zone)
-
-
-def _window(invitation: VisitInvitation) -> str:
-    return f"{wording.date_short(invitation.due_from)} to {wording.date_short(invitation.due_until)}"

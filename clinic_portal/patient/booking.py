@@ -12,6 +12,7 @@ from clinic_portal import clock
 from clinic_portal.accounts import actor_for, hold_for, signed_in, signed_in_account
 from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest, NotBookableOnline, PatientBusy, SafetyAnswerMissing, SlotTaken
+from clinic_portal.languages import _, ngettext
 from clinic_portal.models import MAX_NOTE, Account, Appointment, Hold, HoldEnd, Submission
 from clinic_portal.patient.answers import Answers, answers_of, read_answers
 from clinic_portal.patient.blueprint import blueprint
@@ -24,7 +25,7 @@ from clinic_portal.patient.refusals import show_not_online
 from clinic_portal.scheduling.booking import move_appointment, reserve_slot
 from clinic_portal.scheduling.notes import NoteRefused
 from clinic_portal.web import page, see_other
-from clinic_portal.wording import day_and_time
+from clinic_portal.wording import day_and_time, say
 
 
 @blueprint.get("/book/times")
@@ -71,8 +72,8 @@ def _check_page(account: Account, kept: Hold, note: str, problem: str | None = N
         asks_note=moved is None and not kept.visit_type.is_sensitive,
         note=note,
         max_note=MAX_NOTE,
-        title="Check the new time" if moved else "Check your answers before you book",
-        button="Move appointment" if moved else "Book appointment",
+        title=_("Check the new time") if moved else _("Check your answers before you book"),
+        button=_("Move appointment") if moved else _("Book appointment"),
         rows=_rows(account, kept, back_url),
         zone=kept.location.zone,
         hold_until=kept.expires_at,
@@ -93,7 +94,7 @@ def confirm(public_id: str) -> Response:
     try:
         visit = _carry_out(account, kept, choosing)
     except NoteRefused as error:
-        return _check_page(account, kept, note, str(error))
+        return _check_page(account, kept, note, say(error))
     except SlotTaken:
         return show_taken(choosing, kept.starts_at)
     except PatientBusy as error:
@@ -104,7 +105,7 @@ def confirm(public_id: str) -> Response:
     except NotBookableOnline as error:
         return show_not_online(error, _instead_of(account, kept))
     except InvalidRequest as error:
-        return show_times(choosing, problem=str(error))
+        return show_times(choosing, problem=say(error))
     return see_other(_done_url(kept, visit))
 
 
@@ -161,9 +162,9 @@ def choosing_to_book(account: Account, answers: Answers) -> Choosing:
     return Choosing(
         account=account,
         search=answers.search(account),
-        title="Choose a day and time",
+        title=_("Choose a day and time"),
         visit_name=answers.visit_type.name,
-        place_name=answers.location.name if answers.location else "any of our places",
+        place_name=answers.location.name if answers.location else _("any of our places"),
         back_url=answers.back_url("patient.times"),
         endpoint="patient.times",
         values=answers.query(),
@@ -181,19 +182,24 @@ def _rows(account: Account, kept: Hold, back: str) -> list[dict[str, Any]]:
     """The answers to check, each with the way to change it."""
     answers, is_move = answers_of(account, kept), kept.appointment_id is not None
     place = [kept.location.name, kept.location.address]
-    needs = [NEED_WORDS[need] for need in sorted(answers.needs or ())] or ["None"]
+    needs = [_(NEED_WORDS[need]) for need in sorted(answers.needs or ())] or [_("None")]
     minutes = int((kept.ends_at - kept.starts_at).total_seconds()) // 60
+    length = ngettext("%(num)d minute", "%(num)d minutes", minutes)
     rows = [
-        _row("When", [day_and_time(kept.starts_at, kept.location.zone)], back),
-        _row("What for", [f"{kept.visit_type.name}, {minutes} minutes"], answers.url("patient.visit_type")),
-        _row("Where", place, answers.url("patient.place") if answers.has_several_places else None),
-        _row("Your needs", needs, answers.url("patient.help_needed")),
+        _row(_("When"), [day_and_time(kept.starts_at, kept.location.zone)], back),
+        _row(
+            _("What for"),
+            [f"{kept.visit_type.name}, {length}"],
+            answers.url("patient.visit_type"),
+        ),
+        _row(_("Where"), place, answers.url("patient.place") if answers.has_several_places else None),
+        _row(_("Your needs"), needs, answers.url("patient.help_needed")),
     ]
     if kept.safety_answer:
-        rows.insert(2, _row("Emergency check", ["None of these apply"], answers.url("patient.emergency")))
+        rows.insert(2, _row(_("Emergency check"), [_("None of these apply")], answers.url("patient.emergency")))
     if answers.has_several_people:
-        rows.insert(0, _row("For", [kept.patient.full_name], answers.url("patient.who")))
-    return [row if not is_move or row["key"] == "When" else {**row, "change_url": None} for row in rows]
+        rows.insert(0, _row(_("For"), [kept.patient.full_name], answers.url("patient.who")))
+    return [row if not is_move or row["change_url"] == back else {**row, "change_url": None} for row in rows]
 
 
 def _row(key: str, lines: list[str], change_url: str | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from clinic_portal import clock
 from clinic_portal.audit import Actor
 from clinic_portal.database import writing
 from clinic_portal.errors import BadTransition
+from clinic_portal.languages import N_
 from clinic_portal.models import Appointment, Status
 from clinic_portal.notifications.request_outbox import wake_queue
 from clinic_portal.scheduling.promises import clinic_zone
@@ -28,7 +29,7 @@ def ask_for_earlier(db: Session, *, actor: Actor, appointment_id: int, wishes: W
     """
     visit, now = lock_visit(db, appointment_id), clock.now()
     if visit.status is not Status.BOOKED or visit.starts_at is None or visit.starts_at <= now:
-        raise BadTransition("Only an appointment that is still to come can be earlier.", current=visit.status.value)
+        raise BadTransition(N_("Only an appointment that is still to come can be earlier."), current=visit.status.value)
     check_movable(db, actor, visit)
     wishes.check(clock.local_date(now, clinic_zone(db)))
     before = told(visit)

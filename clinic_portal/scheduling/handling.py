@@ -12,6 +12,7 @@ from clinic_portal import clock
 from clinic_portal.audit import Actor
 from clinic_portal.database import writing
 from clinic_portal.errors import BadTransition, InvalidRequest, NotAllowed
+from clinic_portal.languages import N_
 from clinic_portal.models import Appointment, PriorityClass, Status, TriageStatus
 from clinic_portal.notifications.request_outbox import overtake_calls, wake_queue
 from clinic_portal.scheduling import submissions
@@ -41,7 +42,7 @@ def _only_the_clinic(actor: Actor) -> None:
 def _reason(text: str) -> str:
     reason = clean_note(text)
     if reason is None:
-        raise InvalidRequest("Say why: it is kept with the request.", field="reason")
+        raise InvalidRequest(N_("Say why: it is kept with the request."), field="reason")
     return reason
 
 
@@ -95,7 +96,7 @@ def _to_triage(
 ) -> tuple[Appointment, dict[str, Any]]:
     visit = lock_request(session, appointment_id, expected_version)
     if visit.triage_status is not TriageStatus.WAITING:
-        raise BadTransition("Somebody has looked at this request already.", current=visit.triage_status.value)
+        raise BadTransition(N_("Somebody has looked at this request already."), current=visit.triage_status.value)
     return visit, told(visit)
 
 
@@ -144,7 +145,7 @@ def defer(
     visit = lock_request(db, appointment_id, expected_version)
     before, now = told(visit), clock.now()
     if until <= now:
-        raise InvalidRequest("Choose a time that is still to come.", field="until")
+        raise InvalidRequest(N_("Choose a time that is still to come."), field="until")
     withdraw_offers(db, visit, now)
     overtake_calls(db, [visit.id])
     if visit.status is Status.PENDING:

@@ -17,6 +17,7 @@ from clinic_portal import clock
 from clinic_portal.audit import Actor, record
 from clinic_portal.database import writing
 from clinic_portal.errors import AlreadyAsked, BadTransition, InvalidRequest, NotAllowed, NotFound
+from clinic_portal.languages import N_
 from clinic_portal.models import (
     ACTIVE,
     WAITING,
@@ -95,10 +96,10 @@ def _end_of(session: Session, visit_type_id: int, due_from: date, due_until: dat
     zone = clinic_zone(session)
     visit_type = session.get(VisitType, visit_type_id)
     if visit_type is None or not visit_type.is_active:
-        raise NotFound("This kind of appointment is not offered.")
+        raise NotFound(N_("This kind of appointment is not offered."))
     today = clock.local_date(clock.now(), zone)
     if not today <= due_until <= today + LONGEST_WINDOW or due_until < due_from:
-        raise InvalidRequest("Choose days from today on, the last within a year.", field="due_until")
+        raise InvalidRequest(N_("Choose days from today on, the last within a year."), field="due_until")
     return clock.day_bounds(due_until, zone)[1]
 
 
@@ -119,7 +120,7 @@ def let_queue_book(
     if (invitation.patient_id, invitation.visit_type_id) != (search.patient_id, search.visit_type_id):
         raise NotFound
     if not invitation.is_open(clock.now()):
-        raise BadTransition("This invitation cannot be used any more.")
+        raise BadTransition(N_("This invitation cannot be used any more."))
     wishes.check(clock.local_date(clock.now(), clinic_zone(db)))
     visit = _request(db, actor, invitation, search, wishes)
     submissions.finish(db, submission_id, visit.id)
@@ -165,7 +166,7 @@ def _request(
         min_warning_min=max(wishes.min_warning_min, notice),
     )
     if within.from_on is not None and within.until_on is not None and within.from_on > within.until_on:
-        raise InvalidRequest("Choose days within those of the invitation.", field="from")
+        raise InvalidRequest(N_("Choose days within those of the invitation."), field="from")
     terms = load_terms(session, replace(search, by=actor.kind))
     visit = Appointment(
         patient_id=invitation.patient_id, visit_type_id=invitation.visit_type_id, status=Status.PROPOSED, version=1,

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from clinic_portal.audit import Actor, record
 from clinic_portal.database import lock_rows, run
 from clinic_portal.errors import BadTransition
+from clinic_portal.languages import N_
 from clinic_portal.models import (
     WAITING,
     Appointment,
@@ -97,7 +98,7 @@ def lock_request(session: Session, appointment_id: int, expected_version: int | 
     """
     visit = lock_visit(session, appointment_id, expected_version)
     if visit.status not in WAITING:
-        raise BadTransition("This request is not waiting any more.", current=visit.status.value)
+        raise BadTransition(N_("This request is not waiting any more."), current=visit.status.value)
     return visit
 
 

@@ -17,6 +17,7 @@ from clinic_portal import clock
 from clinic_portal.audit import Actor, record
 from clinic_portal.database import writing
 from clinic_portal.errors import AlreadyAsked, NotFound, TooManyOpenVisits
+from clinic_portal.languages import N_
 from clinic_portal.models import (
     WAITING,
     Appointment,
@@ -128,8 +129,11 @@ def _refuse_too_many(terms: Terms, open_requests: int) -> None:
     person, most = terms.limits.person, terms.limits.rules.max_open_in_all
     if person is not None and sum(visit.is_ahead for visit in person.visits) + open_requests >= most:
         raise TooManyOpenVisits(
-            f"There are already {most} appointments and requests; more cannot be asked for online. "
-            "Call us, and we will look at it with you."
+            N_(
+                "There are already %(most)s appointments and requests; more cannot be asked for online. "
+                "Call us, and we will look at it with you."
+            ),
+            most=most,
         )
 
 

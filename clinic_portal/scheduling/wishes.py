@@ -11,6 +11,7 @@ from typing import Any
 
 from clinic_portal import clock
 from clinic_portal.errors import InvalidRequest
+from clinic_portal.languages import N_
 from clinic_portal.models import ALL_PARTS, Appointment, ContinuityWish
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.strips import first_cell_from
@@ -61,15 +62,15 @@ class Wishes:
         """
         until = self.until_on
         if until is not None and until < today:
-            raise InvalidRequest("Choose a last day that is not in the past.", field="until")
+            raise InvalidRequest(N_("Choose a last day that is not in the past."), field="until")
         if until is not None and self.from_on is not None and until < self.from_on:
-            raise InvalidRequest("The last day must not be before the first.", field="until")
+            raise InvalidRequest(N_("The last day must not be before the first."), field="until")
         if any(day is not None and day > today + LONGEST_WINDOW for day in (self.from_on, until)):
-            raise InvalidRequest("Choose days within the next year.", field="until")
+            raise InvalidRequest(N_("Choose days within the next year."), field="until")
         if not 0 < self.parts <= ALL_PARTS:
-            raise InvalidRequest("Choose at least one part of the week in which you could come.", field="parts")
+            raise InvalidRequest(N_("Choose at least one part of the week in which you could come."), field="parts")
         if not 0 <= self.min_warning_min <= LONGEST_WARNING_MIN:
-            raise InvalidRequest("Choose a warning of four weeks at most.", field="warning")
+            raise InvalidRequest(N_("Choose a warning of four weeks at most."), field="warning")
 
     def columns(self) -> dict[str, Any]:
         """As they are kept on a request."""
