@@ -83,6 +83,17 @@ def day_bounds(day: date, zone: str) -> tuple[datetime, datetime]:
     return wall_to_instant(day, 0, zone), wall_to_instant(day, DAY_MIN, zone)
 
 
+def window_around(instant: datetime, zone: str, length_min: int) -> tuple[datetime, datetime]:
+    """First instant of the stretch of the day in which an instant lies, and of the next, counted from midnight.
+
+    Times: 10:45 lies in the two hours from 10:00 to 12:00 on the wall clock of `zone`.
+    """
+    shown = local(instant, zone)
+    minute = shown.hour * 60 + shown.minute
+    first = minute - minute % length_min
+    return wall_to_instant(shown.date(), first, zone), wall_to_instant(shown.date(), first + length_min, zone)
+
+
 def is_repeated(instant: datetime, zone: str) -> bool:
     """Whether the clinic's clock shows this time twice that day, so that it must be told with its zone's name."""
     shown = local(instant, zone)

@@ -96,6 +96,18 @@ class OfferGone(DomainError):
     code = "offer_gone"
 
 
+class ModeNotOffered(NotBookableOnline):
+    """This kind of appointment is not offered in this way. Choose another way, or call us."""
+
+    code = "mode_not_offered"
+
+
+class NumberMissing(InvalidRequest):
+    """Enter the phone number that we should call."""
+
+    code = "number_missing"
+
+
 class SafetyAnswerMissing(DomainError):
     """First check that this is not an emergency. Book again from the start, or call us."""
 

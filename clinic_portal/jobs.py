@@ -15,10 +15,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock, leases, queues
+from clinic_portal.accounts.kept_forms import forget_old_forms
+from clinic_portal.accounts.sign_ins import forget_old_sign_ins
 from clinic_portal.accounts.throttle import forget_old_tries
 from clinic_portal.database import db
 from clinic_portal.models import Location
 from clinic_portal.notifications import delivery
+from clinic_portal.notifications.replanning import plan_all
 from clinic_portal.scheduling import queue
 from clinic_portal.scheduling.escalation import escalate
 from clinic_portal.scheduling.holds import close_expired_holds
@@ -128,7 +131,10 @@ DUTIES = (
     Duty("serve requests", _have_requests_served, _every(4), lease=timedelta(seconds=90)),
     Duty("escalate requests", escalate, _every(60)),
     Duty("note used invitations", note_used_invitations, _every(60)),
+    Duty("plan reminders", plan_all, _every(20)),
+    Duty("forget typed forms", forget_old_forms, _every(600)),
     Duty("forget old tries", forget_old_tries, _nightly),
+    Duty("forget old sign-ins", forget_old_sign_ins, _nightly),
     Duty("roll horizon", roll_horizon, _nightly, lease=timedelta(minutes=5)),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,9 +11,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clinic_portal.audit import Actor, record
-from clinic_portal.database import run, writing
+from clinic_portal.catalogue import Catalogue, catalogue
+from clinic_portal.database import writing
 from clinic_portal.errors import InvalidRequest
-from clinic_portal.models import Setting, VisitType
+from clinic_portal.models import Mode, Setting, VisitType
+
+ROOM = "{room}"
+_ROOMS_SHAPE = re.compile(r"https://[^\s{}]+\{room\}[^\s{}]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,34 @@ def _weekdays(value: Any) -> bool:
     return isinstance(value, str) and bool(value) and set(value) <= set("1234567")
 
 
+def _window(value: Any) -> bool:
+    """No window, or one of which whole ones make a day."""
+    return _whole(0, 720)(value) and (value == 0 or (value >= 15 and 24 * 60 % value == 0))
+
+
+def _rooms(value: Any) -> bool:
+    """Nothing, or an address with exactly one place for the name of a room."""
+    return value == "" or (isinstance(value, str) and _ROOMS_SHAPE.fullmatch(value) is not None and len(value) <= 200)
+
+
 def _lines(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip()) and len(value) <= 2000
+
+
+# In place of a list that is empty.
+NONE = "none"
+_OFFSETS = re.compile(r"[1-9]\d?[dh]( [1-9]\d?[dh]){0,4}", re.ASCII)
+_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", re.ASCII)
+
+
+def _offsets(value: Any) -> bool:
+    return isinstance(value, str) and (value == NONE or bool(_OFFSETS.fullmatch(value)))
+
+
+def _hours(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    return value == NONE or (bool(_HOURS.fullmatch(value)) and value[:5] != value[6:])
 
 
 DEFINITIONS = (
@@ -63,6 +94,7 @@ DEFINITIONS = (
     Definition("sessions_ahead_days", 90, "days", "how far ahead sessions are made", is_valid=_whole(1, 400)),
     Definition("horizon_days", 42, "days", "how far ahead patients book", True, _whole(0, 400)),
     Definition("minimum_notice_min", 120, "minutes", "shortest time from booking to visit", True, _whole(0, 100_000)),
+    Definition("remote_notice_min", 60, "minutes", "the same for a visit by phone or video", True, _whole(0, 100_000)),
     Definition("new_patient_notice_min", 1440, "minutes", "the same for people whom the clinic does not know yet",
                True, _whole(0, 100_000)),
     Definition("existing_within_months", 24, "months", "somebody seen within this time is known to the clinic", True,
@@ -76,6 +108,17 @@ DEFINITIONS = (
                _whole(0, 100_000)),
     Definition("late_cancel_min", 1440, "minutes", "a cancel closer to the visit is marked late", True,
                _whole(0, 100_000)),
+    Definition("shown_window_min", 120, "minutes",
+               "visits by phone are told as a stretch of the day this long; 0: to the minute", True, _window),
+    Definition("video_rooms", "", "address",
+               "the clinic's video rooms, with `{room}` for the name of each visit's own; empty: no video",
+               is_valid=_rooms),
+    Definition("reminders", "3d 1d", "days and hours", "how long before a visit reminders come, or `none`", True,
+               _offsets),
+    Definition("reminders_remote", "1h", "days and hours", "further ones for visits by phone or video, or `none`", True,
+               _offsets),
+    Definition("quiet_hours", "20:00-08:00", "wall clock",
+               "when no reminder comes, but before, and no answer to an offer is expected; or `none`", is_valid=_hours),
     Definition("checkout_hold_min", 10, "minutes", "how long a chosen time is kept while answers are checked",
                is_valid=_whole(1, 60)),
     Definition("staff_hold_min", 5, "minutes", "how long the desk keeps a time while on the phone",
@@ -111,10 +154,11 @@ DEFINITIONS = (
                is_valid=_whole(1, 50)),
     Definition("earlier_by_h", 24, "hours", "an earlier time is offered only if it is so much earlier", True,
                _whole(0, 1000)),
-    Definition("quiet_from_min", 1200, "minutes", "after midnight; from then on nobody is expected to answer",
-               is_valid=_whole(720, 1440)),
-    Definition("quiet_until_min", 480, "minutes", "after midnight; until then nobody is expected to answer",
-               is_valid=_whole(0, 719)),
+    Definition("second_factor", "staff", "who", "who must show more than a password: `staff` (and clinicians) or `off`",
+               is_valid=lambda value: value in ("staff", "off")),
+    Definition("patient_timeout_min", 20, "minutes", "patients who do nothing for this long are signed out",
+               is_valid=_whole(5, 1440)),
+    Definition("staff_timeout_min", 15, "minutes", "the same for staff and clinicians", is_valid=_whole(5, 1440)),
     Definition("continuity_months", 24, "months", "how far back a visit makes a practitioner familiar",
                is_valid=_whole(0, 240)),
     Definition("weight_continuity", 100, "points", "choice: a known practitioner", is_valid=_whole(0, 1000)),
@@ -149,10 +193,15 @@ _ALL = select(Setting.name, Setting.visit_type_id, Setting.value)
 
 
 def load_settings(session: Session) -> Settings:
-    """Read every setting in one query."""
+    """All settings as they are now; mostly from memory, see `catalogue`."""
+    return catalogue(session).made(settings_in)
+
+
+def settings_in(found: Catalogue) -> Settings:
+    """All settings of a catalogue."""
     clinic: dict[str, Any] = {}
     by_visit_type: dict[tuple[str, int], Any] = {}
-    for name, visit_type_id, value in run(session, _ALL):
+    for name, visit_type_id, value in found.rows(_ALL):
         if visit_type_id is None:
             clinic[name] = value
         else:
@@ -175,6 +224,11 @@ def put_setting(session: Session, name: str, value: Any, visit_type_id: int | No
         session.add(Setting(name=name, visit_type_id=visit_type_id, value=value))
     else:
         kept.value = value
+
+
+def shown_window(settings: Settings, mode: Mode, visit_type_id: int) -> int:
+    """How long the stretch of the day is that patients are told for such a visit, in minutes; 0 for the very time."""
+    return settings.number("shown_window_min", visit_type_id) if mode is Mode.PHONE else 0
 
 
 _CLINICS_OWN = select(Setting.name).where(Setting.visit_type_id.is_(None))

@@ -175,6 +175,22 @@ def test_pages_hold_up_under_a_strict_content_policy(what: str) -> None:
     assert found == []
 
 
+BY_ITSELF = re.compile(r"<[^>]*data-hx-trigger=\"[^\"]*\b(?:every|load delay)\b[^>]*>", re.IGNORECASE)
+
+
+def test_what_a_page_asks_by_itself_keeps_nobody_signed_in() -> None:
+    """A part that asks again and again says so, see entrance/presence.py."""
+    tag = '<div data-hx-get="/x" data-hx-trigger="every 10s">'
+    assert BY_ITSELF.findall(tag) == [tag]
+    found = [
+        f"{path.relative_to(ROOT)}: {tag[:80]}"
+        for path in PAGES
+        for tag in BY_ITSELF.findall(_without_comments(path.read_text()))
+        if "X-Unattended" not in tag
+    ]
+    assert found == []
+
+
 def _without_comments(source: str) -> str:
     return re.sub(r"\{#.*?#\}", "", source, flags=re.DOTALL)
 

@@ -6,12 +6,14 @@ from flask import Flask
 from flask_admin import Admin
 from flask_admin.theme import Theme
 
+from clinic_portal.backoffice.accounts import AccountList
 from clinic_portal.backoffice.appointments import AppointmentList
 from clinic_portal.backoffice.people import PatientList, PractitionerList
 from clinic_portal.backoffice.records import AuditLog, MessageList, SettingsPage
 from clinic_portal.backoffice.schedule import LocationList, SessionList, VisitTypeList
 from clinic_portal.backoffice.today import Today
 from clinic_portal.models import (
+    Account,
     Appointment,
     AuditEntry,
     ClinicSession,
@@ -40,6 +42,7 @@ def install(app: Flask) -> None:
         PractitionerList(Practitioner, "Clinicians", "clinicians", CLINIC),
         VisitTypeList(VisitType, "Visit types", "visit-types", CLINIC),
         LocationList(Location, "Locations", "locations", CLINIC),
+        AccountList(Account, "Accounts", "accounts", CLINIC),
         SettingsPage(name="Settings", endpoint="backoffice_settings", url="settings", category=CLINIC),
         AuditLog(AuditEntry, "Audit log", "audit", CLINIC),
     )

@@ -17,12 +17,14 @@ from clinic_portal.models import (
     ClinicSession,
     Hold,
     Location,
+    Mode,
     Patient,
     Practitioner,
     SessionStatus,
     Status,
 )
 from clinic_portal.scheduling.search import Need
+from clinic_portal.wording import time_told
 
 # Who sees the patient need not be told whom the patient asked for.
 NEED_WORDS = {Need.STEP_FREE: N_("Step-free access")}
@@ -38,6 +40,9 @@ class Row:
     called_name: str = ""
     age: str | None = None
     visit_name: str = ""
+    # How both sides meet where the patient does not come: a sentence, and the link of a video room.
+    how: str | None = None
+    join_url: str | None = None
     status: str = ""
     needs: list[str] = field(default_factory=list)
     note: str = ""
@@ -146,12 +151,24 @@ def _busy(visit: Appointment, on: date) -> Busy:
         called_name=visit.patient.full_name,
         age=_age(visit.patient, on),
         visit_name=visit.visit_type.name,
+        how=_how(visit),
+        join_url=visit.join_url,
         status=visit.status.value,
         needs=[_(NEED_WORDS[Need(need)]) for need in visit.wishes.get("needs", []) if need in NEED_WORDS],
         note=visit.note or "",
         is_over=visit.status in (Status.FULFILLED, Status.NOSHOW),
     )
     return Busy(row, (visit.blocked_from, visit.blocked_until) if visit.lane == 0 else None, visit.location)
+
+
+def _how(visit: Appointment) -> str | None:
+    """What to do to meet the patient; the patient may have been told a stretch of the day."""
+    if visit.mode is Mode.VIDEO:
+        return _("By video")
+    if visit.mode is not Mode.PHONE or visit.starts_at is None or visit.location is None:
+        return None
+    told = time_told(visit.starts_at, visit.location.zone, visit.shown_window_min)
+    return _("By phone: call %(number)s. The patient was told: %(time)s.", number=visit.call_number, time=told)
 
 
 def _age(patient: Patient, on: date) -> str | None:

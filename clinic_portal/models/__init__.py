@@ -4,18 +4,21 @@ from clinic_portal.models.appointments import (
     ACTIVE,
     ACTIVE_SQL,
     ALL_PARTS,
+    MAX_JOIN_URL,
     MAX_NOTE,
+    MAX_NUMBER,
     WAITING,
     WAITING_SQL,
     Appointment,
     Attempt,
     CancelledBy,
     CancelReason,
+    Confirmation,
+    ConfirmedVia,
     ContinuityWish,
     Hold,
     HoldEnd,
     HoldKind,
-    Mode,
     Origin,
     Outcome,
     PriorityClass,
@@ -25,6 +28,7 @@ from clinic_portal.models.appointments import (
 )
 from clinic_portal.models.base import Base, UTCDateTime, columns_of, new_public_id
 from clinic_portal.models.entrance import AccountInvitation, Throttle
+from clinic_portal.models.modes import ALL_MODES, MODE_BIT, REMOTE, Mode, Modes
 from clinic_portal.models.names import fold
 from clinic_portal.models.people import (
     Account,
@@ -49,6 +53,7 @@ from clinic_portal.models.records import (
     AccessPlace,
     AuditEntry,
     AuditValues,
+    CatalogueStamp,
     Channel,
     Delivery,
     Event,
@@ -76,17 +81,20 @@ from clinic_portal.models.schedule import (
     VisitType,
     WhoMayBook,
 )
+from clinic_portal.models.sign_in import AuthenticatorApp, KeptForm, Passkey, RecoveryCode, SignIn
 from clinic_portal.models.tasks import Task, TaskKind
 
 __all__ = [
-    "ACTIVE", "ACTIVE_SQL", "ALL_PARTS", "MAX_CELLS", "MAX_NOTE", "WAITING", "WAITING_SQL", "AccessEntry",
-    "AccessPlace", "Account", "AccountInvitation", "AnsweredVia", "Appointment", "Attempt", "Audience", "AuditEntry",
-    "AuditValues", "AvailabilityException", "AvailabilityRule", "Base", "CancelReason", "CancelledBy", "Channel",
-    "ClinicSession", "Closure", "ContactKind", "ContactPoint", "ContinuityWish", "Delivery", "Event", "ExceptionKind",
-    "ExceptionStatus", "Gender", "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "Lease", "Location", "Mode",
-    "Notification", "Offer", "OfferState", "Origin", "Outcome", "Patient", "PatientAccess", "Practitioner",
-    "PractitionerKind", "PractitionerPreference", "PractitionerVisitType", "PreferenceKind", "PriorityClass",
-    "Recipient", "Relation", "ReleasePolicy", "Role", "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting",
-    "Status", "Submission", "Task", "TaskKind", "Throttle", "TriageStatus", "UTCDateTime", "VisitInvitation",
-    "VisitType", "WhoMayBook", "columns_of", "fold", "id_from_reference", "new_public_id", "years_between",
+    "ACTIVE", "ACTIVE_SQL", "ALL_MODES", "ALL_PARTS", "MAX_CELLS", "MAX_JOIN_URL", "MAX_NOTE", "MAX_NUMBER", "MODE_BIT",
+    "REMOTE", "WAITING", "WAITING_SQL", "AccessEntry", "AccessPlace", "Account", "AccountInvitation", "AnsweredVia",
+    "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues", "AuthenticatorApp", "AvailabilityException",
+    "AvailabilityRule", "Base", "CancelReason", "CancelledBy", "CatalogueStamp", "Channel", "ClinicSession", "Closure",
+    "Confirmation", "ConfirmedVia", "ContactKind", "ContactPoint", "ContinuityWish", "Delivery", "Event",
+    "ExceptionKind", "ExceptionStatus", "Gender", "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "KeptForm", "Lease",
+    "Location", "Mode", "Modes", "Notification", "Offer", "OfferState", "Origin", "Outcome", "Passkey", "Patient",
+    "PatientAccess", "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerVisitType",
+    "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode", "Relation", "ReleasePolicy", "Role", "RoleGrant",
+    "RoleName", "RuleKind", "SessionStatus", "Setting", "SignIn", "Status", "Submission", "Task", "TaskKind",
+    "Throttle", "TriageStatus", "UTCDateTime", "VisitInvitation", "VisitType", "WhoMayBook", "columns_of", "fold",
+    "id_from_reference", "new_public_id", "years_between",
 ]  # fmt: skip

@@ -2,24 +2,24 @@
 
 A change that is rolled back tells nobody, and one that is committed tells everybody, whatever happens to the queue, the
 workers or the mail server afterwards. Rows keep facts, never texts. Nothing is taken back here when a later change
-overtakes a message: that is judged when it is about to leave (see `delivery.py`).
+overtakes a message: that is judged when it is about to leave (see `delivery.py`). Reminders are planned anew with every
+change (see `reminders.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from sqlalchemy import Boolean, ColumnElement, ScalarSelect, Table, bindparam, func, insert, not_, or_, select, update
+from sqlalchemy import Boolean, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from clinic_portal import clock, queues
+from clinic_portal import queues
 from clinic_portal.database import after_commit, run
 from clinic_portal.models import (
     Appointment,
     Channel,
-    ContactKind,
     ContactPoint,
     Delivery,
     Event,
@@ -27,33 +27,12 @@ from clinic_portal.models import (
     Patient,
     Practitioner,
     Recipient,
-    Relation,
 )
+from clinic_portal.notifications import ledger, reminders
+from clinic_portal.notifications.addresses import first_email
 
 # Written against the tables themselves, and made once: both run inside every reservation.
-_patient, _practitioner, _contact = Patient.__table__.c, Practitioner.__table__.c, ContactPoint.__table__.c
-_visit = Appointment.__table__.c
-
-
-def first_email(is_private: ColumnElement[bool]) -> ScalarSelect[int]:
-    """The contact point that a patient's messages go to; for a query over patients."""
-    return (
-        select(_contact.id)
-        .where(
-            _contact.patient_id == _patient.id,
-            _contact.kind == ContactKind.EMAIL,
-            _contact.ended_at.is_(None),
-            _contact.failed_at.is_(None),
-            _contact.unverified_since.is_(None),
-            # A mailbox that somebody else reads would tell them of a private visit.
-            or_(not_(is_private), _contact.whose == Relation.SELF),
-        )
-        .order_by(_contact.preferred_rank, _contact.id)
-        .limit(1)
-        .scalar_subquery()
-    )
-
-
+_patient, _practitioner, _visit = Patient.__table__.c, Practitioner.__table__.c, Appointment.__table__.c
 _FIRST_EMAIL = first_email(bindparam("is_private", type_=Boolean()))
 _CONCERNED = (
     select(_patient.deceased_on, _FIRST_EMAIL, _practitioner.id, _practitioner.email)
@@ -68,7 +47,6 @@ _CONCERNED_TOGETHER = (
     .outerjoin(Practitioner.__table__, _practitioner.id == _visit.practitioner_id)
     .where(_visit.id.in_(bindparam("ids", expanding=True)))
 )
-_WRITE = insert(cast("Table", Notification.__table__))
 
 # Calls have no moment of sending at which they could be found overtaken.
 _OVERTAKE_CALLS = (
@@ -117,8 +95,9 @@ def tell_booked_together(session: Session, appointments: Sequence[Appointment]) 
         if practitioner_email and appointment.practitioner_id is not None:
             rows.append(_practitioner_row(appointment, Event.BOOKED, {}, appointment.practitioner_id))
     if rows:
-        write_rows(session, rows)
+        ledger.write(session, rows)
         after_commit(_ring)
+    reminders.plan_for_all(session, [appointment.patient_id for appointment in appointments])
 
 
 def tell_moved(
@@ -128,14 +107,20 @@ def tell_moved(
     old_starts_at: datetime,
     old_practitioner_id: int,
     old_location_id: int | None = None,
+    old_window_min: int = 0,
 ) -> None:
     """Tell everybody that a visit was moved; a practitioner who lost it hears of a cancel, one who got it of a booking.
 
-    Args: appointment: flushed, as it is now; old_location_id: where it was, if elsewhere.
+    Args: appointment: flushed, as it is now; old_location_id: where it was, if elsewhere;
+    old_window_min: how long the stretch of the day was that the patient had been told.
     Rings: deliver_notifications, after the caller's commit.
     Source: UC6.1, UC6.3.
     """
-    facts = {"old_starts_at": old_starts_at.isoformat(), "old_location_id": old_location_id}
+    facts = {
+        "old_starts_at": old_starts_at.isoformat(),
+        "old_location_id": old_location_id,
+        "old_window_min": old_window_min,
+    }
     if old_practitioner_id == appointment.practitioner_id:
         practitioners: dict[int | None, Event] = {old_practitioner_id: Event.MOVED}
     else:
@@ -160,9 +145,8 @@ def ask_to_verify(session: Session, contact: ContactPoint) -> None:
     """
     asked = session.scalar(select(func.count()).where(Notification.contact_point_id == contact.id, _IS_ASKING))
     key = f"contact_point:{contact.id}:{Event.VERIFY}:{asked}"
-    write_rows(
-        session, [ledger_row(key, None, Event.VERIFY, asked or 0, {}) | to_patient(contact.patient_id, contact.id)]
-    )
+    asks = ledger.row(key, None, Event.VERIFY, asked or 0, {})
+    ledger.write(session, [asks | to_patient(contact.patient_id, contact.id)])
     after_commit(_ring)
 
 
@@ -175,22 +159,18 @@ def times_asked(
     return session.scalar(counted) or 0
 
 
-def dedupe_key(
-    appointment_id: int, event: Event, sequence: int, recipient: Recipient, recipient_id: int, channel: Channel
-) -> str:
-    """The name of one message; the same message can be written once only, and has the same Message-ID in every try."""
-    return f"appointment:{appointment_id}:{event}:{sequence}:{recipient}:{recipient_id}:{channel}"
-
-
 def call_instead(session: Session, row: Notification) -> None:
     """Put a message that cannot reach its patient by mail on the desk's list of calls, in the caller's transaction."""
     if row.recipient != Recipient.PATIENT or row.patient_id is None or row.event == Event.VERIFY:
         return
+    if row.event == Event.REMINDER:
+        # The visit was told before, and stands: at the desk this would only bury the calls that must be made.
+        return
     # The same message by another way: the key of the mail, with the way at its end.
     key = f"{row.dedupe_key}:{Channel.CALL}"
-    told = ledger_row(key, row.appointment_id, row.event, row.sequence, row.facts)
+    told = ledger.row(key, row.appointment_id, row.event, row.sequence, row.facts)
     about = {"visit_invitation_id": row.visit_invitation_id}
-    write_rows(session, [told | to_patient(row.patient_id, None) | about])
+    ledger.write(session, [told | to_patient(row.patient_id, None) | about])
 
 
 def _tell(
@@ -202,6 +182,7 @@ def _tell(
 ) -> None:
     people = _people(session, appointment, list(practitioners))
     if people.is_deceased:
+        reminders.plan_for(session, appointment.patient_id)
         return
     rows = [_patient_row(appointment, event, facts, people.contact_point_id)]
     for practitioner_id, what in practitioners.items():
@@ -209,7 +190,8 @@ def _tell(
             rows.append(_practitioner_row(appointment, what, facts, practitioner_id))
     if appointment.sequence:
         run(session, _OVERTAKE_CALLS, {"visit": appointment.id})
-    write_rows(session, rows)
+    ledger.write(session, rows)
+    reminders.plan_for(session, appointment.patient_id)
     after_commit(_ring)
 
 
@@ -228,19 +210,19 @@ def _patient_row(
     appointment: Appointment, event: Event, facts: dict[str, Any], contact_point_id: int | None
 ) -> dict[str, Any]:
     way = to_patient(appointment.patient_id, contact_point_id)
-    key = dedupe_key(
+    key = ledger.dedupe_key(
         appointment.id, event, appointment.sequence, Recipient.PATIENT, appointment.patient_id, way["channel"]
     )
-    return ledger_row(key, appointment.id, event, appointment.sequence, facts) | way
+    return ledger.row(key, appointment.id, event, appointment.sequence, facts) | way
 
 
 def _practitioner_row(
     appointment: Appointment, event: Event, facts: dict[str, Any], practitioner_id: int
 ) -> dict[str, Any]:
-    key = dedupe_key(
+    key = ledger.dedupe_key(
         appointment.id, event, appointment.sequence, Recipient.PRACTITIONER, practitioner_id, Channel.EMAIL
     )
-    return ledger_row(key, appointment.id, event, appointment.sequence, facts) | {
+    return ledger.row(key, appointment.id, event, appointment.sequence, facts) | {
         "recipient": Recipient.PRACTITIONER,
         "practitioner_id": practitioner_id,
         "channel": Channel.EMAIL,
@@ -258,28 +240,3 @@ def to_patient(patient_id: int, contact_point_id: int | None) -> dict[str, Any]:
         "channel": Channel.EMAIL if by_mail else Channel.CALL,
         "delivery": Delivery.DUE if by_mail else Delivery.TO_CALL,
     }
-
-
-def ledger_row(
-    key: str, appointment_id: int | None, event: Event, sequence: int, facts: dict[str, Any]
-) -> dict[str, Any]:
-    """A new row of the ledger, but for whom it is for and how it goes there."""
-    now = clock.now()
-    return {
-        "dedupe_key": key,
-        "appointment_id": appointment_id,
-        "event": event,
-        "sequence": sequence,
-        "facts": facts,
-        "patient_id": None,
-        "practitioner_id": None,
-        "contact_point_id": None,
-        "created_at": now,
-        "next_try_at": now,
-        "tries": 0,
-    }
-
-
-def write_rows(session: Session, rows: list[dict[str, Any]]) -> None:
-    """Write rows of the ledger; all with the same columns."""
-    run(session, _WRITE, rows)

@@ -10,11 +10,13 @@ from sqlalchemy.orm import Session, joinedload
 
 from clinic_portal import clock
 from clinic_portal.models import (
+    REMOTE,
     Appointment,
     ContactKind,
     ContactPoint,
     Event,
     Location,
+    Mode,
     Notification,
     Offer,
     OfferState,
@@ -25,7 +27,7 @@ from clinic_portal.models import (
     VisitType,
 )
 from clinic_portal.notifications.facts import NoAddress, Overtaken
-from clinic_portal.settings import load_settings
+from clinic_portal.settings import load_settings, shown_window
 
 # What is told about a request only while it is in one of these statuses.
 TRUE_WHILE = {
@@ -38,14 +40,18 @@ TRUE_WHILE = {
     Event.REQUEST_CLOSED: (Status.CANCELLED,),
 }
 
+TELLS_MODE = (Event.REQUEST_RECEIVED, Event.WAITLISTED, Event.OFFER)
+
 
 @dataclass(frozen=True)
 class Time:
-    """An instant in the zone in which it is told, and the place's name where that may be told."""
+    """An instant in the zone in which it is told, and the place's name where somebody goes there and may know it."""
 
     at: datetime
     zone: str
     place: str | None = None
+    # The stretch of the day, in minutes, that is told instead; 0 for the time itself.
+    window_min: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,9 @@ class RequestLetter:
     answer_by: Time | None
     is_triaged_by_person: bool
     has_time: bool
+    # In which way somebody is seen, and which number is called; None where nothing of it is told.
+    mode: Mode | None
+    call_number: str | None
     times: tuple[Time, ...]
     keep_until: Time | None
     due: tuple[date, date] | None
@@ -94,7 +103,9 @@ def read_request_letter(session: Session, row: Notification) -> RequestLetter:
         answer_by=Time(visit.answer_by, zone) if visit.answer_by else None,
         is_triaged_by_person=visit.triage_status is TriageStatus.WAITING,
         has_time=visit.starts_at is not None,
-        times=_times(session, row, offer, is_sensitive=visit.visit_type.is_sensitive),
+        mode=visit.mode if row.event in TELLS_MODE else None,
+        call_number=visit.call_number,
+        times=_times(session, row, visit, offer),
         keep_until=Time(offer.expires_at, offer.hold.location.zone) if offer else None,
     )
 
@@ -113,7 +124,8 @@ def _invitation_letter(session: Session, row: Notification) -> RequestLetter:
 def _letter(
     session: Session, row: Notification, patient: Patient, visit_type: VisitType, *, is_private: bool = False,
     reference: str | None = None, answer_by: Time | None = None, is_triaged_by_person: bool = False,
-    has_time: bool = False, times: tuple[Time, ...] = (), keep_until: Time | None = None,
+    has_time: bool = False, mode: Mode | None = None, call_number: str | None = None, times: tuple[Time, ...] = (),
+    keep_until: Time | None = None,
     due: tuple[date, date] | None = None,
 ) -> RequestLetter:  # fmt: skip
     contact = usable_contact(row, patient, is_private=is_private)
@@ -125,11 +137,13 @@ def _letter(
         address=contact.value,
         contact_point_id=contact.id,
         for_whom=None if contact.whose == Relation.SELF else patient.called_name,
-        visit_name=None if visit_type.is_sensitive else visit_type.name,
+        visit_name=None if visit_type.is_sensitive else visit_type.message_name,
         reference=reference,
         answer_by=answer_by,
         is_triaged_by_person=is_triaged_by_person,
         has_time=has_time,
+        mode=mode,
+        call_number=call_number,
         times=times,
         keep_until=keep_until,
         due=due,
@@ -174,12 +188,14 @@ def usable_contact(row: Notification, patient: Patient, *, is_private: bool) -> 
     raise NoAddress
 
 
-def _times(session: Session, row: Notification, offer: Offer | None, *, is_sensitive: bool) -> tuple[Time, ...]:
-    """The times that a message names, each with its place unless that would tell what it is about."""
+def _times(session: Session, row: Notification, visit: Appointment, offer: Offer | None) -> tuple[Time, ...]:
+    """The times that a message names, as they would be told for the visit itself."""
     named = [(offer.starts_at, offer.hold.location)] if offer else []
     for starts_at, location_id in row.facts.get("alternatives", ()):
         named.append((datetime.fromisoformat(starts_at), session.get_one(Location, location_id)))
-    return tuple(Time(at, place.zone, None if is_sensitive else place.name) for at, place in named)
+    window_min = shown_window(load_settings(session), visit.mode, visit.visit_type_id)
+    is_place_told = visit.mode not in REMOTE and not visit.visit_type.is_sensitive
+    return tuple(Time(at, place.zone, place.name if is_place_told else None, window_min) for at, place in named)
 
 
 def _zone(session: Session) -> str:

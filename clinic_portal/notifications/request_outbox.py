@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 from clinic_portal import queues
 from clinic_portal.database import after_commit, run
 from clinic_portal.models import Appointment, Delivery, Event, Notification, Patient, Recipient, VisitInvitation
-from clinic_portal.notifications.outbox import dedupe_key, first_email, ledger_row, to_patient, write_rows
+from clinic_portal.notifications import ledger
+from clinic_portal.notifications.addresses import first_email
+from clinic_portal.notifications.outbox import to_patient
 
 _visit, _patient = Appointment.__table__.c, Patient.__table__.c
 _CONTACTS = (
@@ -66,15 +68,15 @@ def tell_of_requests(session: Session, told: Sequence[Told]) -> None:
             number = often[each.appointment.id, each.event] = often.get((each.appointment.id, each.event), 0) + 1
             rows.append(_row(each, number, contact_point_id))
     if rows:
-        write_rows(session, rows)
+        ledger.write(session, rows)
         after_commit(_ring_messages)
 
 
 def _row(told: Told, number: int, contact_point_id: int | None) -> dict[str, Any]:
     visit, way = told.appointment, to_patient(told.appointment.patient_id, contact_point_id)
     # The same may have to be told again: a second offer is another message.
-    key = dedupe_key(visit.id, told.event, visit.sequence, Recipient.PATIENT, visit.patient_id, way["channel"])
-    return ledger_row(f"{key}:{number}", visit.id, told.event, visit.sequence, told.facts) | way
+    key = ledger.dedupe_key(visit.id, told.event, visit.sequence, Recipient.PATIENT, visit.patient_id, way["channel"])
+    return ledger.row(f"{key}:{number}", visit.id, told.event, visit.sequence, told.facts) | way
 
 
 def tell_invited(session: Session, invitation: VisitInvitation) -> None:
@@ -86,8 +88,8 @@ def tell_invited(session: Session, invitation: VisitInvitation) -> None:
     if deceased_on is not None:
         return
     key = f"visit_invitation:{invitation.id}:{Event.INVITATION}"
-    row = ledger_row(key, None, Event.INVITATION, 0, {}) | to_patient(invitation.patient_id, contact_point_id)
-    write_rows(session, [row | {"visit_invitation_id": invitation.id}])
+    row = ledger.row(key, None, Event.INVITATION, 0, {}) | to_patient(invitation.patient_id, contact_point_id)
+    ledger.write(session, [row | {"visit_invitation_id": invitation.id}])
     after_commit(_ring_messages)
 
 

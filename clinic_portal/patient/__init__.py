@@ -6,7 +6,10 @@ from flask import Flask
 
 from clinic_portal.patient import (
     booking,
+    checking,
     emergency,
+    mail_links,
+    modes,
     moving,
     own_record,
     people,
@@ -22,7 +25,10 @@ from clinic_portal.patient.blueprint import blueprint
 __all__ = ["install"]
 
 # Views register themselves when their modules are read.
-VIEWS = (questions, emergency, booking, moving, visits, refusals, profile, people, own_record, privacy)
+VIEWS = (
+    questions, emergency, modes, booking, checking, moving, visits, refusals, profile, people, own_record, privacy,
+    mail_links,
+)  # fmt: skip
 
 
 def install(app: Flask) -> None:

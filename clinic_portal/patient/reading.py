@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from typing import Any
 
 from flask import current_app
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from clinic_portal.errors import InvalidRequest, NotFound
-from clinic_portal.languages import N_
-from clinic_portal.models import CancelReason, Patient, VisitType
+from clinic_portal.languages import N_, _
+from clinic_portal.models import MODE_BIT, CancelReason, ContinuityWish, Mode, Patient, VisitType
 from clinic_portal.scheduling.safety import SafetyAnswer
 from clinic_portal.scheduling.search import Need
 
@@ -20,6 +21,8 @@ _INSTANT_SHAPE = re.compile(r"\d{8}T\d{4}Z", re.ASCII)
 _DATE_SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _PUBLIC_ID_SHAPE = re.compile(r"[A-Za-z0-9_-]{1,24}", re.ASCII)
 _TOKEN_SHAPE = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
+
+PARTS_OF_DAY = ("morning", "afternoon", "evening")
 
 # What a patient may answer when asked why; the clinic has reasons of its own.
 PATIENT_REASONS = {
@@ -99,6 +102,42 @@ def read_needs(values: Iterable[str]) -> frozenset[Need] | None:
     return frozenset(Need(value) for value in asked)
 
 
+def read_mode(text: str) -> Mode:
+    """One of the modes that patients may choose.
+
+    Raises: NotFound.
+    """
+    mode = next((mode for mode in MODE_BIT if mode.value == text), None)
+    if mode is None:
+        raise NotFound
+    return mode
+
+
+def read_continuity(text: str | None) -> ContinuityWish:
+    """How much it matters to see the same person; no answer means that it does not.
+
+    Raises: NotFound.
+    """
+    if not text:
+        return ContinuityWish.NONE
+    wish = next((wish for wish in ContinuityWish if wish.value == text), None)
+    if wish is None:
+        raise NotFound
+    return wish
+
+
+def read_part(text: str | None) -> str | None:
+    """The part of the day that alone is to be shown, or None for all of it.
+
+    Raises: NotFound.
+    """
+    if not text:
+        return None
+    if text not in PARTS_OF_DAY:
+        raise NotFound
+    return text
+
+
 def write_safety(safety: SafetyAnswer, patient: Patient, visit_type: VisitType) -> str:
     """The answer to the emergency check as it travels in an address: signed, so that no link can bring it along."""
     about = [patient.public_id, visit_type.public_id]
@@ -131,3 +170,11 @@ def read_reason(text: str | None) -> CancelReason | None:
     if reason is None:
         raise InvalidRequest(N_("Choose one of the reasons, or none."))
     return reason
+
+
+def reason_options() -> list[dict[str, Any]]:
+    """What a patient may answer when asked why, as choices on a page."""
+    return [
+        {"value": reason.value, "label": _(words), "hint": "", "is_checked": False}
+        for reason, words in PATIENT_REASONS.items()
+    ]

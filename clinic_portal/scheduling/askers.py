@@ -17,7 +17,9 @@ from clinic_portal.audit import ActorKind
 from clinic_portal.database import run
 from clinic_portal.models import (
     ACTIVE,
+    REMOTE,
     Appointment,
+    ContinuityWish,
     Location,
     Origin,
     Patient,
@@ -25,9 +27,10 @@ from clinic_portal.models import (
     PreferenceKind,
     Status,
 )
+from clinic_portal.scheduling.continuity import SEEN_LAST, USUAL, same_person
 from clinic_portal.scheduling.limits import DAYS_A_MONTH, LONGEST_VISIT, Limits, person_of
 from clinic_portal.scheduling.picture import Kind
-from clinic_portal.scheduling.search import SEEN_LAST, USUAL, Doer, OwnVisit, Search, Terms
+from clinic_portal.scheduling.search import Doer, OwnVisit, Search, Terms
 
 # In which role somebody asked; the desk's requests are limited by nothing that limits patients online.
 ASKED_BY = {Origin.PATIENT_ONLINE: ActorKind.PATIENT, Origin.PROXY_ONLINE: ActorKind.PROXY}
@@ -112,19 +115,26 @@ def read_askers(session: Session, patient_ids: Iterable[int], now: datetime, day
     return found
 
 
-def terms_for(kind: Kind, search: Search, asker: Asker, now: datetime) -> Terms:
-    """The clinic's terms for one of the batch: as `load_terms` would read them for this search alone."""
+def terms_for(kind: Kind, search: Search, asker: Asker, now: datetime, seen_by: int | None = None) -> Terms:
+    """The clinic's terms for one of the batch: as `load_terms` would read them for this search alone.
+
+    Args: seen_by, who has the visit that is to be moved.
+    """
     terms, settings, last = kind.terms, kind.terms.settings, asker.last_seen
     since = now - timedelta(days=DAYS_A_MONTH * settings.number("continuity_months"))
     familiar = {last[0]: SEEN_LAST} if last and last[1] >= since else {}
+    familiar.update(asker.usual)
+    same_id = same_person(familiar) if seen_by is None else seen_by
+    doers = _doers(terms, search, asker, same_id)
     limits = Limits(terms.limits.rules) if search.is_by_clinic else _limits(terms, search, asker, now)
     return replace(
         terms,
         search=search,
         now=now,
         zones=_zones(terms, search),
-        doers=_doers(terms, asker),
-        familiar={**familiar, **asker.usual} if asker.usual else familiar,
+        doers=doers,
+        familiar=familiar,
+        same_id=same_id if same_id in doers else None,
         has_been_here=last is not None,
         limits=limits,
         notice=_notice(terms, search, limits),
@@ -132,12 +142,15 @@ def terms_for(kind: Kind, search: Search, asker: Asker, now: datetime) -> Terms:
 
 
 def _zones(terms: Terms, search: Search) -> dict[int, str]:
-    if search.location_id is None:
+    if search.location_id is None or search.mode in REMOTE:
         return terms.zones
     return {place: zone for place, zone in terms.zones.items() if place == search.location_id}
 
 
-def _doers(terms: Terms, asker: Asker) -> dict[int, Doer]:
+def _doers(terms: Terms, search: Search, asker: Asker, same_id: int | None) -> dict[int, Doer]:
+    if search.continuity is ContinuityWish.SAME_ONLY:
+        is_there = same_id in terms.doers and same_id not in asker.never
+        return {same_id: terms.doers[same_id]} if same_id is not None and is_there else {}
     if asker.never.isdisjoint(terms.doers):
         return terms.doers
     return {id_: doer for id_, doer in terms.doers.items() if id_ not in asker.never}

@@ -13,7 +13,7 @@ from clinic_portal.audit import Actor
 from clinic_portal.database import writing
 from clinic_portal.errors import BadTransition, InvalidRequest, NotAllowed
 from clinic_portal.languages import N_
-from clinic_portal.models import Appointment, PriorityClass, Status, TriageStatus
+from clinic_portal.models import Appointment, ContinuityWish, PriorityClass, Status, TriageStatus
 from clinic_portal.notifications.request_outbox import overtake_calls, wake_queue
 from clinic_portal.scheduling import submissions
 from clinic_portal.scheduling.assignment import place
@@ -193,6 +193,8 @@ def place_by_hand(db: Session, *, actor: Actor, appointment_id: int, starts_at: 
     withdraw_offers(db, visit, clock.now())
     overtake_calls(db, [visit.id])
     search = replace(search_of(visit), by=actor.kind)
+    if search.continuity is ContinuityWish.SAME_ONLY:
+        search = replace(search, continuity=ContinuityWish.PREFER_SAME)
     terms = load_terms(db, search)
     become_visit(db, actor, visit, place(db, terms, starts_at), "place_by_hand", terms.now)
     submissions.finish(db, submission_id, visit.id)

@@ -31,6 +31,7 @@ from clinic_portal.models import (
 )
 from clinic_portal.notifications.request_outbox import Told, tell_invited, tell_of_requests, wake_queue
 from clinic_portal.scheduling import submissions
+from clinic_portal.scheduling.modes import way_asked
 from clinic_portal.scheduling.notes import clean_note
 from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.scheduling.promises import clinic_zone
@@ -105,14 +106,19 @@ def _end_of(session: Session, visit_type_id: int, due_from: date, due_until: dat
 
 @writing
 def let_queue_book(
-    db: Session, *, actor: Actor, invitation_id: int, search: Search, wishes: Wishes, token: str
-) -> Appointment:
+    db: Session, *, actor: Actor, invitation_id: int, search: Search, wishes: Wishes, token: str,
+    call_number: str | None = None,
+) -> Appointment:  # fmt: skip
     """Let the queue find a time for the visit of an invitation, within its days and the patient's wishes.
 
+    Args: call_number, which number to call, for a visit by phone.
     Commits: submission, the request, audit, a message; rings.
-    Raises: BadTransition when it was used, withdrawn or has lapsed, InvalidRequest, AlreadyAsked, NotFound.
+    Raises: BadTransition when it was used, withdrawn or has lapsed, InvalidRequest, AlreadyAsked, NotFound,
+    ModeNotOffered, NumberMissing.
     """
-    body = {"what": "use_invitation", "invitation": invitation_id, **search.wishes(), **wishes.plain()}
+    search = replace(search, continuity=wishes.continuity)
+    way = {"mode": search.mode, "number": call_number}
+    body = {"what": "use_invitation", "invitation": invitation_id, **way, **search.wishes(), **wishes.plain()}
     submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
         return db.get_one(Appointment, earlier_id)
@@ -122,7 +128,7 @@ def let_queue_book(
     if not invitation.is_open(clock.now()):
         raise BadTransition(N_("This invitation cannot be used any more."))
     wishes.check(clock.local_date(clock.now(), clinic_zone(db)))
-    visit = _request(db, actor, invitation, search, wishes)
+    visit = _request(db, actor, invitation, search, wishes, call_number=call_number)
     submissions.finish(db, submission_id, visit.id)
     return visit
 
@@ -147,6 +153,7 @@ def _request(
     search: Search,
     wishes: Wishes,
     action: str = "request",
+    call_number: str | None = None,
 ) -> Appointment:
     """The request of an invitation: whoever is invited need not be looked at first, nor be counted."""
     asked = select(Appointment.id).where(
@@ -172,7 +179,7 @@ def _request(
         patient_id=invitation.patient_id, visit_type_id=invitation.visit_type_id, status=Status.PROPOSED, version=1,
         sequence=0, origin=Origin.INVITATION, booked_by_account_id=actor.account_id, requested_at=now,
         priority_class=invitation.priority_class, next_try_at=now, wishes=search.wishes(),
-        safety_answer=terms.safety_kept(), **within.columns(),
+        safety_answer=terms.safety_kept(), **way_asked(search.mode, call_number), **within.columns(),
     )  # fmt: skip
     set_dates(session, visit)
     # Source: clinic.md 5: an invitation's target is the end of its days.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from clinic_portal import clock
+from clinic_portal.notifications.reminder_rules import QuietHours, quiet_hours
 from clinic_portal.settings import Settings
 
 
@@ -43,18 +43,17 @@ def keep_until(step: Step, starts_at: datetime, now: datetime, zone: str, settin
     Source: clinic.md 5: quiet hours not counted, never more than a quarter of the time left.
     """
     longest = now + (starts_at - now) * settings.number("offer_hold_pct") / 100
-    return min(_awake_after(now, step.keep, zone, settings), longest)
+    return min(_awake_after(now, step.keep, zone, quiet_hours(settings)), longest)
 
 
-def _awake_after(now: datetime, length: timedelta, zone: str, settings: Settings) -> datetime:
+def _awake_after(now: datetime, length: timedelta, zone: str, quiet: QuietHours | None) -> datetime:
     """When so much time has passed in which people are awake."""
-    day = clock.local_date(now, zone)
-    while True:
-        begins = clock.wall_to_instant(day, settings.number("quiet_until_min"), zone)
-        ends = clock.wall_to_instant(day, settings.number("quiet_from_min"), zone)
-        begins = max(begins, now)
-        if ends > begins:
-            if length <= ends - begins:
-                return begins + length
-            length -= ends - begins
-        day += timedelta(days=1)
+    while quiet is not None:
+        # DST: an hour that comes twice may end before it began.
+        now = max(quiet.end(now, zone) or now, now)
+        begins_at = quiet.next_start(now, zone)
+        if length <= begins_at - now:
+            break
+        length -= begins_at - now
+        now = begins_at
+    return now + length

@@ -33,7 +33,7 @@ from clinic_portal.models import (
 from clinic_portal.notifications import outbox
 from clinic_portal.notifications.request_outbox import Told, overtake_calls, tell_of_requests, wake_queue
 from clinic_portal.scheduling import claims
-from clinic_portal.scheduling.booking import note_attempt, placement_of_hold, time_of
+from clinic_portal.scheduling.booking import note_attempt, placement_of_hold, time_of, unconfirm
 from clinic_portal.scheduling.offering import ToOffer
 from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.scheduling.placing import become_visit
@@ -42,7 +42,7 @@ from clinic_portal.scheduling.request_rows import close_request_tasks, leave_que
 from clinic_portal.scheduling.search import Search, own_visits
 from clinic_portal.scheduling.transitions import check_step
 from clinic_portal.scheduling.visits import TOLD, give_back, lock_visit
-from clinic_portal.settings import load_settings
+from clinic_portal.settings import load_settings, shown_window
 from clinic_portal.tasks import open_task
 
 # A request or visit, what was told of it before, and the offer that ended.
@@ -64,6 +64,7 @@ def make_offers(session: Session, made: Sequence[tuple[Appointment, ToOffer]], n
             practitioner_id=placement.practitioner_id, location_id=placement.location_id,
             starts_at=placement.starts_at, ends_at=placement.ends_at, blocked_from=placement.blocked_from,
             blocked_until=placement.blocked_until, wishes=row.wishes, choice=placement.choice,
+            mode=row.mode, call_number=row.call_number,
             safety_answer=row.safety_answer, created_at=now, expires_at=offer.expires_at,
         )  # fmt: skip
         session.add(hold)
@@ -144,17 +145,20 @@ def _check_stands(session: Session, offer: Offer, visit: Appointment, now: datet
 
 def _move(session: Session, actor: Actor, visit: Appointment, hold: Hold, now: datetime) -> None:
     """The booked visit gets the earlier time, and gives back what it keeps of the old one no more."""
-    before, grid_min = columns_of(visit, TOLD), load_settings(session).number("grid_min")
+    before = columns_of(visit, TOLD)
     old_starts_at, old_practitioner_id, old_location_id = visit.starts_at, visit.practitioner_id, visit.location_id
+    old_window_min, settings = visit.shown_window_min, load_settings(session)
     assert old_starts_at is not None
     assert old_practitioner_id is not None
     placement = placement_of_hold(hold)
     same_lane = (placement.practitioner_id, 0) == (visit.practitioner_id, visit.lane)
+    grid_min = settings.number("grid_min")
     taken = claims.piece_of(placement.blocked_from, placement.blocked_until, grid_min)
     give_back(session, visit, grid_min, kept=taken if same_lane else None)
-    for name, value in time_of(placement).items():
+    for name, value in time_of(placement, shown_window(settings, visit.mode, visit.visit_type_id)).items():
         setattr(visit, name, value)
     visit.version, visit.sequence = visit.version + 1, visit.sequence + 1
+    unconfirm(visit)
     leave_queue(visit)
     session.flush()
     note_attempt(session, visit, placement, now)
@@ -169,7 +173,7 @@ def _move(session: Session, actor: Actor, visit: Appointment, hold: Hold, now: d
     )
     close_request_tasks(session, actor, [visit.id], "booked")
     outbox.tell_moved(session, visit, old_starts_at=old_starts_at, old_practitioner_id=old_practitioner_id,
-                      old_location_id=old_location_id)  # fmt: skip
+                      old_location_id=old_location_id, old_window_min=old_window_min)  # fmt: skip
     wake_queue()
 
 

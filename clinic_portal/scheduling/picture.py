@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from clinic_portal.models import Mode
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.assignment import Candidate, Skills, day_of, rank, read_skills
 from clinic_portal.scheduling.claims import Piece
@@ -45,9 +46,10 @@ class Track:
 
 
 class KindKey(NamedTuple):
-    """What makes two requests alike to the clinic's hours: lengths of visits, places and practitioners."""
+    """What makes two requests alike to the clinic's hours: lengths of visits, places, people, and which hours."""
 
     visit_type_id: int
+    mode: Mode
     needs: frozenset[Need]
     is_new: bool
 
@@ -74,8 +76,10 @@ class Picture:
         # From midnight on: what is worked out for a day is good for all pictures of it.
         self.low = cell_of(now, grid_min) // self._day * self._day
         self.high = self.low + (days + 2) * self._day
-        self._tracks: dict[Piece, Track] = {}
+        self._tracks: dict[tuple[int, Piece], Track] = {}
         self._by_practitioner: dict[int, list[Track]] = {}
+        # What was noted as taken, by practitioner: the database may not know of it yet.
+        self._blocks: dict[int, list[Piece]] = {}
         self._kinds: dict[KindKey, Kind] = {}
 
     def kind(self, key: KindKey) -> Kind:
@@ -88,31 +92,38 @@ class Picture:
         return self._kinds[key]
 
     def _made(self, key: KindKey) -> Kind:
-        search = Search(key.visit_type_id, needs=key.needs)
+        search = Search(key.visit_type_id, needs=key.needs, mode=key.mode)
         terms = load_terms(self._session, search, as_new=key.is_new)
         tracks = [
             track
-            for track in self._tracks_of(key.visit_type_id)
+            for track in self._tracks_of(terms)
             if track.stretch.practitioner_id in terms.doers and track.stretch.location_id in terms.zones
         ]
-        kind = Kind(terms, read_skills(self._session, terms), tracks)
+        kind = Kind(terms, read_skills(terms), tracks)
         for track in tracks:
             for day in self._days(track.span):
                 kind.by_day.setdefault((track.stretch.location_id, day), []).append(track)
             self._note_starts(kind, track)
         return kind
 
-    def _tracks_of(self, visit_type_id: int) -> list[Track]:
-        """The time of all who do such visits; what two types share is one and the same in both."""
-        terms = load_terms(self._session, Search(visit_type_id))
-        found = []
-        for stretch in read_stretches(self._session, terms, self.low, self.high):
-            key = (stretch.practitioner_id, stretch.cells.first_cell)
-            if key not in self._tracks:
-                self._tracks[key] = Track(stretch)
-                self._by_practitioner.setdefault(stretch.practitioner_id, []).append(self._tracks[key])
-            found.append(self._tracks[key])
-        return found
+    def _tracks_of(self, terms: Terms) -> list[Track]:
+        """The time of all who do such visits; what two kinds share is one and the same in both.
+
+        Hours for one mode may reach further than those for another: then the same time lies in two tracks.
+        """
+        return [
+            self._track(stretch, Track(stretch).span)
+            for stretch in read_stretches(self._session, terms, self.low, self.high)
+        ]
+
+    def _track(self, stretch: WorkStretch, span: Piece) -> Track:
+        key = (stretch.practitioner_id, span)
+        if key not in self._tracks:
+            track = self._tracks[key] = Track(stretch)
+            self._by_practitioner.setdefault(stretch.practitioner_id, []).append(track)
+            for block in self._blocks.get(stretch.practitioner_id, ()):
+                track.take(block)
+        return self._tracks[key]
 
     def _days(self, span: Piece) -> range:
         return range(span[0] // self._day, -(-span[1] // self._day))
@@ -165,6 +176,7 @@ class Picture:
     def take(self, candidate: Candidate) -> None:
         """Note that a visit or a hold has the candidate's cells, in everything that is known of them."""
         first, end = candidate.block
+        self._blocks.setdefault(candidate.practitioner_id, []).append(candidate.block)
         for track in self._by_practitioner[candidate.practitioner_id]:
             low, high = track.span
             if low < end and high > first:

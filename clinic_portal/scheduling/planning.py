@@ -58,6 +58,8 @@ def search_of(row: Any) -> Search:
         row.patient_id,
         wishes.get("location_id"),
         frozenset(Need(need) for need in wishes.get("needs") or ()),
+        mode=row.mode,
+        continuity=row.continuity_wish,
         # A booked visit that would be earlier is moved.
         moving_id=row.id if row.starts_at is not None else None,
         by=ASKED_BY.get(Origin(row.origin), ActorKind.STAFF),
@@ -77,8 +79,8 @@ def plan(
         return Nothing(PATIENT_GONE)
     try:
         search = search_of(row)
-        kind = picture.kind(KindKey(row.visit_type_id, search.needs, asker.last_seen is None))
-        terms = terms_for(kind, search, asker, now)
+        kind = picture.kind(KindKey(row.visit_type_id, search.mode, search.needs, asker.last_seen is None))
+        terms = terms_for(kind, search, asker, now, None if search.moving_id is None else row.practitioner_id)
     except DomainError as refusal:
         return Nothing(refusal.code)
     if refused := terms.limits.refusal():
@@ -107,21 +109,18 @@ class _Look:
     def found(self) -> Found | Nothing:
         is_restricted = len(self.terms.doers) != len(self.kind.terms.doers)
         anybody = set(self.terms.doers) if is_restricted else None
-        if self.row.continuity_wish is ContinuityWish.SAME_ONLY:
-            best = self._earliest(set(self.terms.familiar) & set(self.terms.doers))
-        else:
-            best = self._earliest(anybody)
-            if self.row.continuity_wish is ContinuityWish.PREFER_SAME and self.terms.familiar:
-                best = self._rather_familiar(best)
+        best = self._earliest(anybody)
+        if self.terms.search.continuity is ContinuityWish.PREFER_SAME and self.terms.same_id is not None:
+            best = self._rather_the_same(best, self.terms.same_id)
         if best is None:
             return Nothing(self._reason(), self._alternatives(anybody))
         cell, fitting = best
         ranked = self.picture.rank(self.kind, self.terms, fitting, cell)
         return Found(ranked[0], ranked, self.terms)
 
-    def _rather_familiar(self, best: tuple[int, list[Track]] | None) -> tuple[int, list[Track]] | None:
-        """A known practitioner's time, if it is not too much later. Source: clinic.md 10, continuity tolerance."""
-        known = self._earliest(set(self.terms.familiar) & set(self.terms.doers))
+    def _rather_the_same(self, best: tuple[int, list[Track]] | None, same_id: int) -> tuple[int, list[Track]] | None:
+        """The same person's time, if it is not too much later. Source: clinic.md 10, continuity tolerance."""
+        known = self._earliest({same_id})
         if best is None or known is None:
             return best or known
         days = self.terms.settings.number("continuity_tolerance_days", self.row.visit_type_id)

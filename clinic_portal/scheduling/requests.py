@@ -33,6 +33,7 @@ from clinic_portal.models import (
 from clinic_portal.notifications.request_outbox import Told, overtake_calls, tell_of_requests, wake_queue
 from clinic_portal.scheduling import submissions
 from clinic_portal.scheduling.booking import CANCELLED_BY, ORIGIN_OF
+from clinic_portal.scheduling.modes import way_asked
 from clinic_portal.scheduling.notes import allowed_note, clean_note
 from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.scheduling.promises import clinic_zone
@@ -63,28 +64,31 @@ def request_appointment(
     wishes: Wishes,
     token: str,
     note: str | None = None,
+    call_number: str | None = None,
     origin: Origin | None = None,
 ) -> Appointment:
     """Take down that a patient asks for a visit; the queue finds the time and the practitioner.
 
-    Args: search, what for whom, where and with which needs; wishes, when. token, the form's own; the same again
-    returns the same request. note, what the patient wrote about it.
+    Args: search, what for whom, where, how and with which needs; wishes, when and with whom. token, the form's own;
+    the same again returns the same request. note, what the patient wrote about it. call_number, which number to call,
+    for a visit by phone.
     Times: days of the wishes are those of the place.
     Commits: submission, the request, audit, a message, and a task where a person must look at it first; rings.
     Raises: InvalidRequest, AlreadyAsked, NotFound, NotAllowed, NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast,
-    SafetyAnswerMissing, NoteRefused, SubmissionConflict.
+    SafetyAnswerMissing, ModeNotOffered, NumberMissing, NoteRefused, SubmissionConflict.
     Source: UC1.1, UC1.5, UC1.7.
     """
+    search = replace(search, continuity=wishes.continuity)
     if search.patient_id is None or search.moving_id is not None:
         raise NotFound
     note = clean_note(note)
-    body = {"what": "request", **_body(search, wishes), "note": note}
+    body = {"what": "request", **_body(search, wishes, call_number), "note": note}
     submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
         return db.get_one(Appointment, earlier_id)
     lock_patient(db, search.patient_id)
     terms = _checked(db, actor, search, wishes)
-    visit = _new_request(db, actor, search, wishes, terms, origin or ORIGIN_OF[actor.kind])
+    visit = _new_request(db, actor, terms, wishes, origin or ORIGIN_OF[actor.kind], call_number)
     visit.note = allowed_note(note, is_sensitive=terms.limits.rules.is_sensitive)
     db.add(visit)
     db.flush()
@@ -96,8 +100,14 @@ def request_appointment(
     return visit
 
 
-def _body(search: Search, wishes: Wishes) -> dict[str, Any]:
-    return {"patient": search.patient_id, "visit_type": search.visit_type_id, **search.wishes(), **wishes.plain()}
+def _body(search: Search, wishes: Wishes, call_number: str | None) -> dict[str, Any]:
+    what = {
+        "patient": search.patient_id,
+        "visit_type": search.visit_type_id,
+        "mode": search.mode,
+        "number": call_number,
+    }
+    return {**what, **search.wishes(), **wishes.plain()}
 
 
 def _checked(session: Session, actor: Actor, search: Search, wishes: Wishes, changing_id: int | None = None) -> Terms:
@@ -138,8 +148,9 @@ def _refuse_too_many(terms: Terms, open_requests: int) -> None:
 
 
 def _new_request(
-    session: Session, actor: Actor, search: Search, wishes: Wishes, terms: Terms, origin: Origin
+    session: Session, actor: Actor, terms: Terms, wishes: Wishes, origin: Origin, call_number: str | None
 ) -> Appointment:
+    search = terms.search
     assert search.patient_id is not None
     needs_triage = session.get_one(VisitType, search.visit_type_id).needs_triage
     visit = Appointment(
@@ -156,6 +167,7 @@ def _new_request(
         next_try_at=terms.now,
         wishes=search.wishes(),
         safety_answer=terms.safety_kept(),
+        **way_asked(search.mode, call_number),
         **wishes.columns(),
     )
     set_dates(session, visit)
@@ -184,6 +196,7 @@ def change_request(
     search: Search,
     wishes: Wishes,
     token: str,
+    call_number: str | None = None,
     expected_version: int | None = None,
 ) -> Appointment:
     """Change what a waiting request wishes; the place in the queue stays, unless another kind of visit is asked for.
@@ -194,7 +207,8 @@ def change_request(
     Raises: as `request_appointment`, and BadTransition when it waits no more, VersionConflict.
     Source: UC1.6; clinic.md 5: editing wishes keeps `requested_at`, changing the visit type starts anew.
     """
-    body = {"what": "change_request", "appointment": appointment_id, **_body(search, wishes)}
+    search = replace(search, continuity=wishes.continuity)
+    body = {"what": "change_request", "appointment": appointment_id, **_body(search, wishes, call_number)}
     submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
         return db.get_one(Appointment, earlier_id)
@@ -208,7 +222,7 @@ def change_request(
     overtake_calls(db, [visit.id])
     if visit.visit_type_id != search.visit_type_id:
         _start_anew(db, actor, visit, search.visit_type_id, now)
-    _wish(visit, search, wishes, now)
+    _wish(visit, search, wishes, call_number, now)
     db.flush()
     note_change(db, actor, "change_request", visit, before, wishes.plain())
     submissions.finish(db, submission_id, visit.id)
@@ -229,11 +243,11 @@ def _start_anew(session: Session, actor: Actor, visit: Appointment, visit_type_i
     _have_it_looked_at(session, visit)
 
 
-def _wish(visit: Appointment, search: Search, wishes: Wishes, now: datetime) -> None:
+def _wish(visit: Appointment, search: Search, wishes: Wishes, call_number: str | None, now: datetime) -> None:
     if visit.status is Status.PENDING:
         visit.status = Status.PROPOSED
     visit.wishes = search.wishes()
-    for name, value in wishes.columns().items():
+    for name, value in {**way_asked(search.mode, call_number), **wishes.columns()}.items():
         setattr(visit, name, value)
     wait_anew(visit, now)
 

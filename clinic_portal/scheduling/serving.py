@@ -21,6 +21,7 @@ from clinic_portal.scheduling import claims
 from clinic_portal.scheduling.askers import Asker, read_askers
 from clinic_portal.scheduling.booking import time_of
 from clinic_portal.scheduling.claims import Part
+from clinic_portal.scheduling.modes import way_to_meet
 from clinic_portal.scheduling.offer_times import BOOK_FIRST
 from clinic_portal.scheduling.offering import OfferBook, ToOffer, plan_offer, read_offer_book
 from clinic_portal.scheduling.offers import make_offers
@@ -186,7 +187,8 @@ def _book(session: Session, outcomes: Sequence[Outcome], now: datetime, lost_rac
     for row, found in ((each.row, each.what) for each in outcomes):
         assert isinstance(found, Found)
         before, placement = told(row), found.placement(lost_races)
-        for name, value in time_of(placement).items():
+        way = way_to_meet(row.mode, row.call_number, found.terms.settings)
+        for name, value in {**way, **time_of(placement, found.terms.window_min)}.items():
             setattr(row, name, value)
         row.status, row.booked_at, row.version = Status.BOOKED, now, row.version + 1
         leave_queue(row)

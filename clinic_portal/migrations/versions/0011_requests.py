@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0011"
-down_revision = "0006"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
@@ -24,8 +24,9 @@ CLASSES = ("urgent", "soon", "routine", "flexible")
 ORIGINS = ("patient_online", "proxy_online", "phone", "desk", "walk_in", "invitation", "import")
 EVENTS = (
     "booked", "moved", "cancelled", "request_received", "waitlisted", "offer", "offer_lapsed", "request_paused",
-    "request_delayed", "request_closed", "invitation", "confirm_email", "already_registered", "reset_password",
-    "password_changed", "change_email", "email_changed", "verify",
+    "request_delayed", "request_closed", "invitation", "reminder", "confirm_email", "already_registered",
+    "reset_password", "password_changed", "change_email", "email_changed", "verify", "second_step_added",
+    "second_step_removed", "second_step_reset", "recovery_code_used",
 )  # fmt: skip
 ONE_SUBJECT = (
     "CASE event WHEN 'verify' THEN contact_point_id IS NOT NULL AND appointment_id IS NULL "
