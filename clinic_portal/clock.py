@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 # Stands for "always was": earlier than any instant the portal handles, and kept by both databases.
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_MIN = 24 * 60
+# Nobody asks for days outside of these; at the ends of the calendar a time zone leads out of it.
+YEARS = range(2000, 2200)
 
 _source: Callable[[], datetime] | None = None
 

@@ -7,13 +7,23 @@ import re
 from typing import Any
 
 from passlib.totp import TOTP
+from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from clinic_portal import clock
 from clinic_portal.audit import SYSTEM
+from clinic_portal.database import db
 from clinic_portal.settings import change_setting
 from tests.visitor import Visitor, forms_of
 from tests.world import PASSWORD
+
+
+def fresh() -> Session:
+    """The database as it is now."""
+    session = db.session()
+    session.rollback()
+    session.expire_all()
+    return session
 
 
 def ask_of_staff() -> None:

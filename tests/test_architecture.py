@@ -195,9 +195,9 @@ def _without_comments(source: str) -> str:
     return re.sub(r"\{#.*?#\}", "", source, flags=re.DOTALL)
 
 
-def test_the_lock_of_the_assets_names_no_registry() -> None:
-    lock = json.loads((ROOT / "static" / "package-lock.json").read_text())
-    packages = lock["packages"]
+@pytest.mark.parametrize("folder", ["static", "tests/checkers"])
+def test_the_lock_of_npm_packages_names_no_registry(folder: str) -> None:
+    packages = json.loads((ROOT / folder / "package-lock.json").read_text())["packages"]
     assert packages
     assert [name for name, facts in packages.items() if "resolved" in facts] == []
 

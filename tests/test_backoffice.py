@@ -273,6 +273,12 @@ def test_a_reference_finds_its_visit_whatever_the_other_fields_say(get: Get, wor
     assert "1 appointment<" in page
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_a_day_at_the_end_of_the_calendar_is_no_day(get: Get, world: World, day: str) -> None:
+    assert "From must be a date" in get("erin", f"/backoffice/appointments/?from={day}").text
+    assert "Day must be a date" in get("erin", f"/backoffice/sessions/?day={day}").text
+
+
 def test_nonsense_in_an_address_is_told_and_harms_nothing(get: Get, world: World) -> None:
     put_visit(world, at(10))
     page = get("erin", "/backoffice/appointments/?from=x&status=nope&clinician=999&sort=77&page=-4&desc=z").text

@@ -621,7 +621,20 @@ def test_who_has_no_address_is_asked_to_note_the_visit_down(alice: Visitor, worl
 # Wrong input
 
 
-NASTY = ["", "-1", "\x00", "a" * 5000, "ø😀' OR 1=1 --", "20261399T9999Z", "2026-02-30", "../etc/passwd<script>"]
+NASTY = [
+    "",
+    "-1",
+    "\x00",
+    "a" * 5000,
+    "ø😀' OR 1=1 --",
+    "20261399T9999Z",
+    "2026-02-30",
+    "00010101T0000Z",
+    "99991231T2359Z",
+    "0001-01-01",
+    "9999-12-31",
+    "../etc/passwd<script>",
+]
 
 
 @pytest.mark.parametrize("value", NASTY)

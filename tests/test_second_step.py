@@ -28,7 +28,7 @@ from clinic_portal.models import (
 )
 from clinic_portal.settings import BY_NAME
 from tests.security_key import SecurityKey
-from tests.signing_in import ask_of_staff, code_of, codes_on, key_on, options_on, set_up_app, sign_in
+from tests.signing_in import ask_of_staff, code_of, codes_on, fresh, key_on, options_on, set_up_app, sign_in
 from tests.visitor import Visitor, forms_of, words_of
 from tests.world import NOW, PASSWORD, World
 
@@ -39,13 +39,6 @@ HALF_MINUTE = timedelta(seconds=30)
 @pytest.fixture
 def erin(app: Flask, world: World) -> Visitor:
     return Visitor(app, "erin")
-
-
-def fresh() -> Session:
-    session = db.session()
-    session.rollback()
-    session.expire_all()
-    return session
 
 
 def events(account_id: int) -> list[str]:

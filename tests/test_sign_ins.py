@@ -7,28 +7,19 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.accounts import passwords, sign_ins, tokens
 from clinic_portal.accounts.browsers import browser_words
-from clinic_portal.database import db
 from clinic_portal.models import Account, AuditEntry, SignIn
 from clinic_portal.settings import load_settings
-from tests.signing_in import sign_in
+from tests.signing_in import fresh, sign_in
 from tests.statements import sent_statements
 from tests.visitor import Visitor, forms_of, words_of
 from tests.world import NOW, PASSWORD, World
 
 WHERE = "/account/sign-ins"
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; rv:140.0) Gecko/20100101 Firefox/140.0"
-
-
-def fresh() -> Session:
-    session = db.session()
-    session.rollback()
-    session.expire_all()
-    return session
 
 
 def rows() -> list[SignIn]:

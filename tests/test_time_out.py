@@ -9,32 +9,23 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.accounts import kept_forms, sign_ins
 from clinic_portal.accounts.kept_forms import Typed
 from clinic_portal.audit import SYSTEM
-from clinic_portal.database import db
 from clinic_portal.entrance import presence
 from clinic_portal.jobs import DUTIES
 from clinic_portal.models import Appointment, ContactPoint, KeptForm
 from clinic_portal.settings import change_setting
 from tests.bookings import book, open_clinic
-from tests.signing_in import sign_in
+from tests.signing_in import fresh, sign_in
 from tests.visitor import Visitor, forms_of, words_of
 from tests.world import NOW, World, at
 
 LATE = NOW + timedelta(minutes=21)
 NUMBER = "07700 900 123"
 MOBILE = "/contacts/mobile/new"
-
-
-def fresh() -> Session:
-    session = db.session()
-    session.rollback()
-    session.expire_all()
-    return session
 
 
 def kept() -> list[KeptForm]:
@@ -243,6 +234,13 @@ def test_nothing_is_kept_for_a_session_that_was_ended_on_purpose(
     assert kept() == []
 
 
+def test_nothing_is_kept_for_whose_time_ran_out_days_ago(app: Flask, alice: Visitor, form_path: str) -> None:
+    page = alice.get(form_path)
+    with clock.clock_at(LATE + timedelta(days=1)):
+        assert alice.submit(page, value=NUMBER).headers["Location"].startswith("/login?next=")
+    assert kept() == []
+
+
 def test_a_stranger_without_any_session_goes_to_the_sign_in_as_before(app: Flask, world: World) -> None:
     stranger = Visitor(app)
     assert stranger.post("/account/email", email="x@example.org").headers["Location"] == "/login?next=/account/email"
@@ -315,7 +313,8 @@ def test_nothing_is_kept_for_another_site(app: Flask, world: World, alice: Visit
         assert hand_over(alice, page, timed_out_action=action) == "/signed-out"
     assert kept() == []
     assert alice.get(f"/signed-out?next={path}", 303).headers["Location"] == "/start"
-    assert "evil" not in Visitor(app).get(f"/signed-out?next={path}").text
+    answer = Visitor(app).get(f"/signed-out?next={path}", 303 if path else 200)
+    assert "evil" not in answer.text + answer.headers.get("Location", "")
 
 
 def test_of_one_account_the_newest_five_forms_are_kept(any_world: World) -> None:

@@ -62,7 +62,7 @@ class Visitor:
     """
 
     def __init__(self, app: Flask, who: str | None = None, *, is_idle: bool = False) -> None:
-        self.app = app
+        self.app, self.who = app, who
         self.client = app.test_client()
         self.is_idle = is_idle
         self._token: str | None = None

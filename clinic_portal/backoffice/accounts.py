@@ -65,7 +65,7 @@ class AccountList(ReadOnlyList):
 
     @expose("/reset/", methods=("POST",))  # type: ignore[untyped-decorator]
     def reset_view(self) -> Any:
-        account = _account(request.form.get("id", ""))
+        account = _account(request.values.get("id", ""))
         second_step.reset(actor=actor_of(signed_in_account()), email=account.email)
         flash("The second step is reset. They are signed out everywhere, and told by mail.", "success")
         return redirect(url_for(".details_view", id=account.id), 303)

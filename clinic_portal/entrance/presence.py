@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from flask import Flask, Response, current_app, g, request, session, url_for
 from flask_login import current_user
@@ -27,13 +27,15 @@ from clinic_portal.web.pages import settings_in_force
 
 COOKIE = "portal_seen"
 WARN_S = 120
+# Whose time ran out before this is a stranger like any other: nothing is kept for them.
+LAPSES_FOR = timedelta(days=1)
 # A page that asks by itself, without anybody pressing anything, says so, and keeps nobody signed in.
 UNATTENDED = "X-Unattended"
 BY_ITSELF = frozenset({"static", "entrance.time_left"})
 # What is reached before a second step is set up, where the clinic asks for one.
 SET_UP = frozenset({
     "static", "security.logout", "entrance.second_step_set_up", "entrance.add_app", "entrance.add_passkey",
-    "entrance.time_left", "entrance.stay", "entrance.signed_out", "entrance.keep_typed",
+    "entrance.time_left", "entrance.stay", "entrance.signed_out", "entrance.keep_typed", "entrance.choose_language",
 })  # fmt: skip
 # Names in the session cookie: the present sign-in, the token of forms, and whose password was right a moment ago.
 SIGN_IN, TOKEN, WAITING = "sign_in", "csrf_token", "waiting_for_second_step"
@@ -113,8 +115,9 @@ def _load(uniquifier: str) -> Account | None:
     # A service that rolls back must not make the page read all of it again.
     for row in (found, found.account, *found.account.roles):
         db.session.expunge(row)
-    if _ends_at(found) <= clock.now():
-        g.lapsed_sign_in = found
+    idle = clock.now() - _ends_at(found)
+    if idle >= timedelta(0):
+        g.lapsed_sign_in = found if idle < LAPSES_FOR else None
         return None
     g.sign_in = found
     return found.account

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -72,15 +73,9 @@ def _from_the_start() -> Response:
 def _passes(account: Account, form: Form) -> bool:
     if passkey_forms.FIELD in request.form:
         return _passes_with_passkey(account, form)
-    code = form.text("code")
-    if not code:
-        form.wrong("code", _("Enter the code that your app shows"))
-        return False
-    take_try(Kind.SECOND_STEP, str(account.id))
-    if not second_step.pass_with_code(account_id=account.id, code=code):
-        form.wrong("code", _("The code is not right, or has been used. Enter the one that your app shows now"))
-        return False
-    return True
+    missing = _("Enter the code that your app shows")
+    wrong = _("The code is not right, or has been used. Enter the one that your app shows now")
+    return _is_taken(account, form, second_step.pass_with_code, missing, wrong)
 
 
 def _passes_with_passkey(account: Account, form: Form) -> bool:
@@ -93,13 +88,19 @@ def _passes_with_passkey(account: Account, form: Form) -> bool:
 
 
 def _recovers(account: Account, form: Form) -> bool:
+    missing, wrong = _("Enter one of your recovery codes"), _("The code is not right, or has been used")
+    return _is_taken(account, form, second_step.pass_with_recovery_code, missing, wrong)
+
+
+def _is_taken(account: Account, form: Form, take: Callable[..., bool], missing: str, wrong: str) -> bool:
+    """Whether the typed code was taken; if not, the form says what is missing or wrong. Each try is counted."""
     code = form.text("code")
     if not code:
-        form.wrong("code", _("Enter one of your recovery codes"))
+        form.wrong("code", missing)
         return False
     take_try(Kind.SECOND_STEP, str(account.id))
-    if not second_step.pass_with_recovery_code(account_id=account.id, code=code):
-        form.wrong("code", _("The code is not right, or has been used"))
+    if not take(account_id=account.id, code=code):
+        form.wrong("code", wrong)
         return False
     return True
 

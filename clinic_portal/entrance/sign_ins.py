@@ -77,6 +77,9 @@ def signed_out() -> Response:
     if current_user.is_authenticated:
         return see_other(url_for("start"))
     lapsed, target = lapsed_sign_in(), request.args.get("next", "")
+    if target and not is_own_path(target):
+        # Forms of the page bring its own address along.
+        return see_other(url_for("entrance.signed_out"))
     minutes = sign_ins.timeout(settings_in_force(), lapsed.account).total_seconds() // 60 if lapsed else None
     return page("entrance/signed_out.html", minutes=minutes and int(minutes), is_kept=KEPT in session,
                 next=target if is_own_path(target) else None)  # fmt: skip

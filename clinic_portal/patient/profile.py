@@ -30,7 +30,7 @@ TYPES = {
     ContactKind.EMAIL: {"type": "email", "autocomplete": "email"},
     ContactKind.MOBILE: {"type": "tel", "autocomplete": "tel"},
     ContactKind.LANDLINE: {"type": "tel", "autocomplete": "tel"},
-    ContactKind.POST: {"type": "text", "autocomplete": "street-address"},
+    ContactKind.POST: {"type": "lines", "autocomplete": "street-address"},
 }
 PHONES = (ContactKind.MOBILE, ContactKind.LANDLINE)
 # Whose phone, mailbox or door it is; others than these were noted by the clinic.

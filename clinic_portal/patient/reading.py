@@ -10,6 +10,7 @@ from typing import Any
 from flask import current_app
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from clinic_portal import clock
 from clinic_portal.errors import InvalidRequest, NotFound
 from clinic_portal.languages import N_, _
 from clinic_portal.models import MODE_BIT, CancelReason, ContinuityWish, Mode, Patient, VisitType
@@ -45,8 +46,9 @@ def read_instant(text: str) -> datetime:
     Raises: InvalidRequest.
     """
     try:
-        if _INSTANT_SHAPE.fullmatch(text):
-            return datetime.strptime(text, INSTANT).replace(tzinfo=UTC)
+        found = datetime.strptime(text, INSTANT).replace(tzinfo=UTC)
+        if _INSTANT_SHAPE.fullmatch(text) and found.year in clock.YEARS:
+            return found
     except ValueError:
         pass
     raise InvalidRequest(N_("Choose one of the times on the page."))
@@ -60,8 +62,8 @@ def read_date(text: str | None) -> date | None:
     if not text:
         return None
     try:
-        if _DATE_SHAPE.fullmatch(text):
-            return date.fromisoformat(text)
+        if _DATE_SHAPE.fullmatch(text) and (found := date.fromisoformat(text)).year in clock.YEARS:
+            return found
     except ValueError:
         pass
     raise InvalidRequest(N_("Choose one of the days on the page."))
