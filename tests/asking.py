@@ -23,22 +23,25 @@ _tokens = (f"ask-{number}" for number in count())
 def ask(
     world: World, patient_id: int = 0, actor: Actor | None = None, *, visit_type_id: int = 0,
     location_id: int | None = None, token: str = "", search: Search | None = None, note: str | None = None,
-    **wishes: Any,
+    call_number: str | None = None, **wishes: Any,
 ) -> Appointment:  # fmt: skip
     """Alice asks for a check-up, unless somebody else asks for something else."""
     search = search or Search(visit_type_id or world.check_up_id, patient_id or world.alice_id, location_id)
     return requests.request_appointment(
-        actor=actor or world.alice, search=search, wishes=Wishes(**wishes), token=token or next(_tokens), note=note
-    )
+        actor=actor or world.alice, search=search, wishes=Wishes(**wishes), token=token or next(_tokens), note=note,
+        call_number=call_number,
+    )  # fmt: skip
 
 
 def change(
-    world: World, visit: Appointment, *, visit_type_id: int = 0, actor: Actor | None = None, **wishes: Any
-) -> Appointment:
+    world: World, visit: Appointment, *, visit_type_id: int = 0, actor: Actor | None = None,
+    search: Search | None = None, call_number: str | None = None, **wishes: Any,
+) -> Appointment:  # fmt: skip
     """Other wishes for the same request."""
     return requests.change_request(
         actor=actor or world.alice, appointment_id=visit.id, token=next(_tokens),
-        search=Search(visit_type_id or visit.visit_type_id, visit.patient_id), wishes=replace(Wishes(), **wishes),
+        search=search or Search(visit_type_id or visit.visit_type_id, visit.patient_id),
+        wishes=replace(Wishes(), **wishes), call_number=call_number,
     )  # fmt: skip
 
 

@@ -63,7 +63,7 @@ from clinic_portal.models.records import (
     Setting,
     Submission,
 )
-from clinic_portal.models.requests import AnsweredVia, Offer, OfferState, VisitInvitation
+from clinic_portal.models.requests import AnsweredVia, Offer, OfferState, ServedList, VisitInvitation
 from clinic_portal.models.schedule import (
     MAX_CELLS,
     Audience,
@@ -94,7 +94,7 @@ __all__ = [
     "Location", "Mode", "Modes", "Notification", "Offer", "OfferState", "Origin", "Outcome", "Passkey", "Patient",
     "PatientAccess", "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerVisitType",
     "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode", "Relation", "ReleasePolicy", "Role", "RoleGrant",
-    "RoleName", "RuleKind", "SessionStatus", "Setting", "SignIn", "Status", "Submission", "Task", "TaskKind",
-    "Throttle", "TriageStatus", "UTCDateTime", "VisitInvitation", "VisitType", "WhoMayBook", "columns_of", "fold",
-    "id_from_reference", "new_public_id", "years_between",
+    "RoleName", "RuleKind", "ServedList", "SessionStatus", "Setting", "SignIn", "Status", "Submission", "Task",
+    "TaskKind", "Throttle", "TriageStatus", "UTCDateTime", "VisitInvitation", "VisitType", "WhoMayBook", "columns_of",
+    "fold", "id_from_reference", "new_public_id", "years_between",
 ]  # fmt: skip

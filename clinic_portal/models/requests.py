@@ -67,6 +67,17 @@ class Offer(Base):
         return self.state is OfferState.OPEN and self.expires_at > at and self.hold.closed_at is None
 
 
+class ServedList(Base):
+    """Until when all time that opened has been tried on those who wait for one kind of visit.
+
+    No column of visit types: these are kept in memory while nothing of them changes.
+    """
+
+    __tablename__ = "served_lists"
+    visit_type_id: Mapped[int] = mapped_column(ForeignKey("visit_types.id"), primary_key=True, autoincrement=False)
+    served_until: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class VisitInvitation(Base):
     """Somebody at the clinic asks a patient to book one visit within some days: a follow-up, a recall."""
 

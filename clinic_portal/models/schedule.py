@@ -116,8 +116,6 @@ class VisitType(Base):
     may_be_acute: Mapped[bool] = mapped_column(default=False, server_default=false())
     # Whether a person looks at each request before the queue places it.
     needs_triage: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # Until when all time that opened has been tried on those who wait for this kind of visit.
-    list_served_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     @property
     def message_name(self) -> str:

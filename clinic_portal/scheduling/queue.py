@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
@@ -31,6 +31,7 @@ from clinic_portal.models import (
     ClinicSession,
     PractitionerVisitType,
     PriorityClass,
+    ServedList,
     SessionStatus,
     Status,
     TriageStatus,
@@ -237,7 +238,7 @@ def _opened_types(session: Session, now: datetime) -> list[int]:
         .where(
             PractitionerVisitType.visit_type_id == VisitType.id,
             PractitionerVisitType.is_active,
-            or_(VisitType.list_served_until.is_(None), ClinicSession.opened_at > VisitType.list_served_until),
+            or_(ServedList.served_until.is_(None), ClinicSession.opened_at > ServedList.served_until),
             ClinicSession.opened_at <= now,
             ClinicSession.first_cell > cell_of(now, grid_min) - MAX_CELLS,
             ClinicSession.free != 0,
@@ -246,13 +247,16 @@ def _opened_types(session: Session, now: datetime) -> list[int]:
             ClinicSession.audience == Audience.PUBLIC,
         )
     )
-    return list(session.scalars(select(VisitType.id).where(or_(waits, would_be_earlier), time_opened.exists())))
+    types = select(VisitType.id).outerjoin(ServedList, ServedList.visit_type_id == VisitType.id)
+    return list(session.scalars(types.where(or_(waits, would_be_earlier), time_opened.exists())))
 
 
 @writing
 def _note_served(session: Session, *, opened: dict[int, datetime]) -> None:
-    for type_id, looked_at in opened.items():
-        session.execute(update(VisitType).where(VisitType.id == type_id).values(list_served_until=looked_at - GRACE))
+    # Race: two drains side by side would both write the first row of a visit type.
+    take_turn(session)
+    for type_id, looked_at in sorted(opened.items()):
+        session.merge(ServedList(visit_type_id=type_id, served_until=looked_at - GRACE))
 
 
 def _fresh_session() -> Session:

@@ -45,6 +45,7 @@ def upgrade() -> None:
     _let_offers_hold_time()
     _add_offers()
     _add_invitations()
+    _note_which_lists_were_served()
     _let_messages_be_about_requests()
 
 
@@ -73,7 +74,7 @@ def _add_columns() -> None:
             "unanswered_offers INTEGER DEFAULT 0 NOT NULL",
             f"paused_at {instant}",
         ),
-        "visit_types": ("needs_triage BOOLEAN DEFAULT false NOT NULL", f"list_served_until {instant}"),
+        "visit_types": ("needs_triage BOOLEAN DEFAULT false NOT NULL",),
         "sessions": (f"opened_at {instant} DEFAULT '1970-01-01 00:00:00' NOT NULL",),
     }
     for table, added in columns.items():
@@ -154,6 +155,15 @@ def _add_invitations() -> None:
     )
     op.create_index("ix_visit_invitations_patient_id", "visit_invitations", ["patient_id"])
     _index("ix_visit_invitations_open", "visit_invitations", ["expires_at"], OPEN_INVITATION)
+
+
+def _note_which_lists_were_served() -> None:
+    op.create_table(
+        "served_lists",
+        sa.Column("visit_type_id", sa.Integer(), autoincrement=False, primary_key=True),
+        sa.Column("served_until", INSTANT, nullable=False),
+        sa.ForeignKeyConstraint(["visit_type_id"], ["visit_types.id"], name=op.f("fk_served_lists_visit_type_id")),
+    )
 
 
 def _let_messages_be_about_requests() -> None:
