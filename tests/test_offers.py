@@ -22,6 +22,8 @@ from clinic_portal.models import (
 from clinic_portal.scheduling import booking, handling
 from clinic_portal.scheduling.offer_times import STEPS, keep_until, step_for
 from clinic_portal.scheduling.offers import accept_offer, decline_offer
+from clinic_portal.scheduling.search import Search
+from clinic_portal.scheduling.times import find_free_times
 from clinic_portal.settings import load_settings
 from tests.asking import ask, attempts, change, drain, fresh, offers, open_tasks, starts, status, withdraw
 from tests.bookings import book, cancel, messages_of
@@ -120,6 +122,27 @@ def test_who_wants_to_be_asked_is_offered_the_earliest_time_and_it_is_kept(any_w
     with pytest.raises(SlotTaken):
         book(any_world, DAY_3, patient_id=any_world.bob_id, actor=any_world.bob)
     check_invariants(db.session())
+
+
+def test_a_time_that_is_offered_is_shown_to_nobody_signed_in_or_not(any_world: World) -> None:
+    one_time(any_world)
+    ask_first(any_world)
+    day = DAY_3.date()
+    searches = [
+        Search(any_world.check_up_id, account_id=account_id) for account_id in (None, any_world.accounts["bob"])
+    ]
+    assert [len(find_free_times(db.session(), search, day, 1)[day]) for search in searches] == [1, 1]
+    drain()
+    for _ in ("read", "kept"):
+        assert [find_free_times(db.session(), search, day, 1)[day] for search in searches] == [[], []]
+
+
+def test_without_quiet_hours_every_hour_counts_and_a_pause_at_noon_does_not(world: World) -> None:
+    now, starts_at = at(11), at(11, day=4)
+    setting("quiet_hours", "none")
+    assert keep_until(STEPS[1], starts_at, at(23), ZONE, load_settings(db.session())) == at(3, day=1)
+    setting("quiet_hours", "12:00-13:00")
+    assert keep_until(STEPS[1], starts_at, now, ZONE, load_settings(db.session())) == at(16)
 
 
 def test_a_time_in_the_past_or_within_six_hours_is_never_offered(world: World) -> None:

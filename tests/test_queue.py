@@ -16,6 +16,7 @@ from clinic_portal.models import (
     Appointment,
     Audience,
     AvailabilityRule,
+    CatalogueStamp,
     ContinuityWish,
     Notification,
     Origin,
@@ -95,6 +96,17 @@ def test_a_routine_request_of_thirteen_days_ago_stands_before_a_soon_one_of_toda
     add_session(world.chen_id, at(9, day=1), at(9, 30, day=1))
     drain()
     assert (status(old), status(soon)) == ("booked", "waitlist")
+
+
+def test_a_drain_leaves_what_is_kept_of_the_catalogue_alone(world: World) -> None:
+    stamp = select(CatalogueStamp.value)
+    visit = ask(world)
+    drain()
+    add_session(world.chen_id, at(9, day=1), at(9, 30, day=1))
+    before = db.session().scalar(stamp)
+    drain()
+    assert status(visit) == "booked"
+    assert db.session().scalar(stamp) == before
 
 
 def test_a_batch_boundary_changes_nobodys_place(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
