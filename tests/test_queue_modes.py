@@ -254,3 +254,14 @@ def test_longer_told_stretches_change_nothing_for_those_who_come(world: World) -
     visit = ask(world)
     drain()
     assert fresh(visit).shown_window_min == 0
+
+
+def test_where_there_are_no_rooms_any_more_an_offered_video_visit_is_refused(world: World) -> None:
+    offer(world.check_up_id)
+    hours(world, 9, VIDEO, day=3)
+    video = ask_by(Mode.VIDEO, world, is_ask_first=True)
+    drain()
+    setting("video_rooms", "")
+    with pytest.raises(ModeNotOffered):
+        accept_offer(actor=world.alice, offer_id=offers(video)[0].id)
+    assert (status(video), offers(video)[0].state.value) == ("pending", "open")
