@@ -478,8 +478,7 @@ def test_a_full_disk_is_an_error_that_leaves_nothing_half_written_and_reads_go_o
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
         put_setting(session, "clinic_name", "A clinic with a full disk")
-        # More than the pages that migrations have left free.
-        session.execute(text("CREATE TABLE too_much AS SELECT randomblob(1000000) AS x"))
+        session.execute(text("CREATE TABLE too_much AS SELECT randomblob(10000000) AS x"))
 
     with pytest.raises(OperationalError, match="full"):
         fill()
