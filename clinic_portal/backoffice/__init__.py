@@ -7,6 +7,7 @@ from flask_admin import Admin
 from flask_admin.theme import Theme
 
 from clinic_portal.backoffice.appointments import AppointmentList
+from clinic_portal.backoffice.needs import NeedsPage
 from clinic_portal.backoffice.people import PatientList, PractitionerList
 from clinic_portal.backoffice.records import AuditLog, MessageList, SettingsPage
 from clinic_portal.backoffice.schedule import LocationList, SessionList, VisitTypeList
@@ -42,4 +43,5 @@ def install(app: Flask) -> None:
         LocationList(Location, "Locations", "locations", CLINIC),
         SettingsPage(name="Settings", endpoint="backoffice_settings", url="settings", category=CLINIC),
         AuditLog(AuditEntry, "Audit log", "audit", CLINIC),
+        NeedsPage("patient_needs", "patient-needs"),
     )

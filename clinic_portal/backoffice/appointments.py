@@ -29,6 +29,7 @@ from clinic_portal.models import (
     Status,
     id_from_reference,
 )
+from clinic_portal.scheduling.needs import live_needs, needs_of, told_at_clinic
 from clinic_portal.scheduling.safety import from_kept
 
 # A request has no day yet: days do not narrow it.
@@ -79,7 +80,7 @@ class AppointmentList(ReadOnlyList):
     columns = (
         Column("starts_at", "Start", lambda row, _: words.moment(row.starts_at, zone_of(row)), sorts=True),
         Column("patient", "Patient", "show_patient"),
-        Column("visit_type", "Visit type", lambda row, _: row.visit_type.name),
+        Column("visit_type", "Visit type", "show_visit_type"),
         Column("practitioner", "Clinician", lambda row, _: _name_of(row.practitioner)),
         Column("location", "Location", lambda row, _: _name_of(row.location)),
         Column("status", "Status", "show_status"),
@@ -105,6 +106,11 @@ class AppointmentList(ReadOnlyList):
         query: Query[Any] = db.session.query(Appointment)
         limit = self.limit
         return query if limit is None else query.filter(Appointment.location_id.in_(limit))
+
+    def known_about(self, rows: list[Appointment]) -> dict[str, Any]:
+        """What the patients of the page need."""
+        live = live_needs(db.session(), [row.patient_id for row in rows])
+        return {"needs": {row.id: told_at_clinic(row, live.get(row.patient_id, {})) for row in rows}}
 
     def get_pk_value(self, model: Appointment) -> str:
         return model.public_id
@@ -158,7 +164,8 @@ def about(appointment: Appointment) -> dict[str, Any]:
     return {
         "zone": zone,
         "birth": words.birth_of(appointment.patient, places.today()),
-        "wishes": words.needs(appointment.wishes, options.names()["locations"]),
+        "place_asked": options.names()["locations"].get(appointment.wishes.get("location_id") or 0),
+        "needs": told_at_clinic(appointment, needs_of(db.session(), appointment.patient_id)),
         "safety_at": safety.answered_at if (safety := from_kept(appointment.safety_answer)) else None,
         "reasons": why.reasons(appointment.choice, name),
         "choice_field": why.field_of(appointment.choice, name),

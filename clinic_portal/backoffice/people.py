@@ -23,6 +23,7 @@ from clinic_portal.models import (
     ContactPoint,
     Patient,
     PatientAccess,
+    PatientNeed,
     Practitioner,
     PractitionerVisitType,
 )
@@ -85,10 +86,16 @@ def _about(patient: Patient, limit: frozenset[int] | None) -> dict[str, Any]:
         "birth": words.birth_of(patient, places.today()),
         "standing": _standing(patient),
         "home": options.names()["locations"].get(patient.home_location_id or 0, words.NOTHING),
+        "needs": _needs(patient),
         "visits": _visits(patient, limit),
         "rights": _rights(patient),
         "history": _history(patient, zone),
     }
+
+
+def _needs(patient: Patient) -> list[PatientNeed]:
+    query = select(PatientNeed).where(PatientNeed.patient_id == patient.id, PatientNeed.ended_at.is_(None))
+    return list(db.session.scalars(query.order_by(PatientNeed.id)))
 
 
 def _visits(patient: Patient, limit: frozenset[int] | None) -> list[Appointment]:
@@ -111,7 +118,7 @@ def _rights(patient: Patient) -> list[tuple[PatientAccess, str]]:
 
 def _history(patient: Patient, zone: str) -> list[dict[str, Any]]:
     """What was changed in the record itself; changes of visits stand on the visits' own pages."""
-    kinds = (Patient.__tablename__, ContactPoint.__tablename__, PatientAccess.__tablename__)
+    kinds = [kind.__tablename__ for kind in (Patient, ContactPoint, PatientAccess, PatientNeed)]
     query = (
         select(AuditEntry, Account.email)
         .outerjoin(Account, Account.id == AuditEntry.actor_account_id)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
 
 from clinic_portal import clock, wording
 from clinic_portal.models import (
@@ -17,6 +15,7 @@ from clinic_portal.models import (
     Delivery,
     Event,
     Mode,
+    NeedSource,
     Origin,
     Outcome,
     Patient,
@@ -27,6 +26,7 @@ from clinic_portal.models import (
     SessionStatus,
     Status,
 )
+from clinic_portal.scheduling import needs
 
 STATUS = {
     Status.PROPOSED: "Asked for",
@@ -120,7 +120,12 @@ CONTACT_KIND = {
     ContactKind.LANDLINE: "Phone",
     ContactKind.POST: "Letter",
 }
-NEED = {"step_free": "step-free access", "female_clinician": "a female clinician", "male_clinician": "a male clinician"}
+NEED = needs.WORDS
+NEED_SOURCE = {
+    NeedSource.PATIENT: "The patient",
+    NeedSource.PROXY: "Somebody for the patient",
+    NeedSource.STAFF: "The desk",
+}
 RELATION = {
     Relation.SELF: "Own account",
     Relation.PARENT: "Parent",
@@ -191,10 +196,3 @@ def yes_no(value: bool) -> str:
 def code(text: str) -> str:
     """A code that has no words of its own: "slot_taken" becomes "Slot taken"."""
     return text.replace("_", " ").replace("-", " ").capitalize()
-
-
-def needs(wishes: Mapping[str, Any], place_names: Mapping[int, str]) -> list[str]:
-    """What was asked for with the visit, in words."""
-    place = wishes.get("location_id")
-    found = [f"at {place_names.get(place, 'a location')}"] if place else []
-    return found + [NEED.get(need, str(need)) for need in wishes.get("needs") or ()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -16,15 +16,16 @@ from clinic_portal.models import (
     ClinicSession,
     Hold,
     Location,
+    Need,
     Patient,
     Practitioner,
     SessionStatus,
     Status,
 )
-from clinic_portal.scheduling.search import Need
+from clinic_portal.scheduling.needs import GENDER_ASKED, live_needs, told_at_clinic
 
 # Who sees the patient need not be told whom the patient asked for.
-NEED_WORDS = {Need.STEP_FREE: "Step-free access"}
+UNTOLD = frozenset(GENDER_ASKED)
 
 
 @dataclass(frozen=True)
@@ -128,10 +129,12 @@ def _visits(session: Session, practitioner: Practitioner, on: date, low: datetim
         joinedload(Appointment.visit_type),
         joinedload(Appointment.location, innerjoin=True),
     )
-    return [_busy(visit, on) for visit in session.scalars(query.options(*eager).order_by(Appointment.starts_at))]
+    visits = session.scalars(query.options(*eager).order_by(Appointment.starts_at)).all()
+    live = live_needs(session, [visit.patient_id for visit in visits])
+    return [_busy(visit, on, live.get(visit.patient_id, {})) for visit in visits]
 
 
-def _busy(visit: Appointment, on: date) -> Busy:
+def _busy(visit: Appointment, on: date, needs: Mapping[Need, str | None]) -> Busy:
     # An active visit has all its times: the database insists.
     assert visit.starts_at is not None
     assert visit.ends_at is not None
@@ -146,7 +149,7 @@ def _busy(visit: Appointment, on: date) -> Busy:
         age=_age(visit.patient, on),
         visit_name=visit.visit_type.name,
         status=visit.status.value,
-        needs=[NEED_WORDS[Need(need)] for need in visit.wishes.get("needs", []) if need in NEED_WORDS],
+        needs=told_at_clinic(visit, needs, without=UNTOLD),
         note=visit.note or "",
         is_over=visit.status in (Status.FULFILLED, Status.NOSHOW),
     )

@@ -147,6 +147,8 @@ class Appointment(Base):
     # Visit with its buffers, as booked: what the practitioner's lane keeps.
     blocked_from: Mapped[datetime | None] = mapped_column(UTCDateTime)
     blocked_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # How much of its length is there for what the patient needs; a move keeps it.
+    extra_minutes: Mapped[int] = mapped_column(default=0, server_default="0")
     mode: Mapped[Mode] = mapped_column(one_of(Mode, "mode"), default=Mode.IN_PERSON)
 
     origin: Mapped[Origin] = mapped_column(one_of(Origin, "origin"))
@@ -231,6 +233,7 @@ class Hold(Base):
     ends_at: Mapped[datetime] = mapped_column(UTCDateTime)
     blocked_from: Mapped[datetime] = mapped_column(UTCDateTime)
     blocked_until: Mapped[datetime] = mapped_column(UTCDateTime)
+    extra_minutes: Mapped[int] = mapped_column(default=0, server_default="0")
     wishes: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     choice: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     safety_answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))

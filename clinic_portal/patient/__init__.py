@@ -8,6 +8,7 @@ from clinic_portal.patient import (
     booking,
     emergency,
     moving,
+    needs,
     own_record,
     people,
     privacy,
@@ -22,7 +23,7 @@ from clinic_portal.patient.blueprint import blueprint
 __all__ = ["install"]
 
 # Views register themselves when their modules are read.
-VIEWS = (questions, emergency, booking, moving, visits, refusals, profile, people, own_record, privacy)
+VIEWS = (questions, needs, emergency, booking, moving, visits, refusals, profile, people, own_record, privacy)
 
 
 def install(app: Flask) -> None:

@@ -19,16 +19,18 @@ from clinic_portal.models import (
     ClinicSession,
     Hold,
     Location,
+    Need,
     Patient,
     Practitioner,
     PractitionerVisitType,
     SessionStatus,
     VisitType,
 )
-from clinic_portal.patient.reading import read_needs, read_public_id, read_safety, write_safety
+from clinic_portal.patient.reading import read_public_id, read_safety, write_safety
+from clinic_portal.profile.needs_form import read_ticked
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.safety import SafetyAnswer, from_kept
-from clinic_portal.scheduling.search import Need, Search, load_terms
+from clinic_portal.scheduling.search import Search, load_terms
 from clinic_portal.settings import load_settings
 
 ANY_PLACE = "any"
@@ -121,7 +123,7 @@ def read_answers(account: Account, values: MultiDict[str, str]) -> Answers:
     if not patients:
         raise NotAllowed
     only = patients[0] if len(patients) == 1 else None
-    answers = Answers(only, needs=read_needs(values.getlist("needs")), has_several_people=only is None)
+    answers = Answers(only, needs=read_ticked(values.getlist("needs")), has_several_people=only is None)
     if public_id := values.get("patient"):
         answers = with_patient(answers, patients, public_id)
     if public_id := values.get("visit_type"):

@@ -12,16 +12,17 @@ from clinic_portal import clock
 from clinic_portal.accounts import actor_for, hold_for, signed_in, signed_in_account
 from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest, NotBookableOnline, PatientBusy, SafetyAnswerMissing, SlotTaken
-from clinic_portal.models import MAX_NOTE, Account, Appointment, Hold, HoldEnd, Submission
+from clinic_portal.models import MAX_NOTE, Account, Appointment, Hold, HoldEnd, Need, Submission
 from clinic_portal.patient.answers import Answers, answers_of, read_answers
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.cards import card_of
 from clinic_portal.patient.choosing import Choosing, keep_time, show_busy, show_taken, show_times, with_days
 from clinic_portal.patient.moving import choosing_to_move
-from clinic_portal.patient.questions import NEED_WORDS
+from clinic_portal.patient.needs import told
 from clinic_portal.patient.reading import read_public_id
 from clinic_portal.patient.refusals import show_not_online
 from clinic_portal.scheduling.booking import move_appointment, reserve_slot
+from clinic_portal.scheduling.needs import needs_of
 from clinic_portal.scheduling.notes import NoteRefused
 from clinic_portal.web import page, see_other
 from clinic_portal.wording import day_and_time
@@ -181,19 +182,25 @@ def _rows(account: Account, kept: Hold, back: str) -> list[dict[str, Any]]:
     """The answers to check, each with the way to change it."""
     answers, is_move = answers_of(account, kept), kept.appointment_id is not None
     place = [kept.location.name, kept.location.address]
-    needs = [NEED_WORDS[need] for need in sorted(answers.needs or ())] or ["None"]
+    needs = told(_with_details(kept.patient_id, answers.needs or frozenset())) or ["None"]
     minutes = int((kept.ends_at - kept.starts_at).total_seconds()) // 60
     rows = [
         _row("When", [day_and_time(kept.starts_at, kept.location.zone)], back),
         _row("What for", [f"{kept.visit_type.name}, {minutes} minutes"], answers.url("patient.visit_type")),
         _row("Where", place, answers.url("patient.place") if answers.has_several_places else None),
-        _row("Your needs", needs, answers.url("patient.help_needed")),
+        _row("Your needs", needs, answers.url("patient.help_needed", change="yes")),
     ]
     if kept.safety_answer:
         rows.insert(2, _row("Emergency check", ["None of these apply"], answers.url("patient.emergency")))
     if answers.has_several_people:
         rows.insert(0, _row("For", [kept.patient.full_name], answers.url("patient.who")))
     return [row if not is_move or row["key"] == "When" else {**row, "change_url": None} for row in rows]
+
+
+def _with_details(patient_id: int, needs: frozenset[Need]) -> dict[Need, str | None]:
+    """The needs of an answer, with the words that the patient's record has for them."""
+    known = needs_of(db.session(), patient_id)
+    return {need: known.get(need) for need in Need if need in needs}
 
 
 def _row(key: str, lines: list[str], change_url: str | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from clinic_portal.clock import local_date
 from clinic_portal.database import db
 from clinic_portal.models import AccessPlace, Location, RoleName
 from clinic_portal.patient.blueprint import blueprint
+from clinic_portal.patient.words import NEED_WORDS
 from clinic_portal.profile.access import openings_of
 from clinic_portal.profile.export import export_data
 from clinic_portal.profile.rights import own_right
@@ -30,6 +31,7 @@ PLACE_WORDS = {AccessPlace.PATIENT: "Your details", AccessPlace.APPOINTMENT: "On
 SECTIONS = {
     "details": "Your details",
     "contact_points": "How we contact you",
+    "needs": "What you need",
     "appointments": "Appointments",
     "messages": "Messages about them",
     "who_may_act_for_you": "Who may act for you",
@@ -38,17 +40,21 @@ SECTIONS = {
 }
 # What people wrote themselves is shown as they wrote it.
 AS_IT_IS = frozenset({"value", "given_name", "family_name", "called_name", "reference", "appointment", "practitioner",
-                      "place", "visit_type", "preferred_language", "zone"})  # fmt: skip
+                      "place", "visit_type", "preferred_language", "zone", "in_your_words", "note"})  # fmt: skip
 # Where a code does not say it by itself.
 LABELS = {"kind": "By", "value": "Address or number", "birth_on": "Birth date", "starts_on": "Since",
           "ends_on": "Until", "revoked_at": "Given up", "made_at": "When", "opened_at": "When", "role": "Who",
           "page": "What", "unverified_since": "Not confirmed since", "failed_at": "Does not work since",
           "requested_at": "Asked for", "ended_at": "Ended", "created_at": "Written", "registered_on": "Registered",
-          "sequence": "Times moved"}  # fmt: skip
+          "sequence": "Times moved", "asked_at": "Told", "source": "Told by", "note": "What it is about",
+          "extra_minutes": "Minutes longer for your needs"}  # fmt: skip
 WORDS = {
     ("kind", "email"): "E-mail", ("kind", "post"): "Letter", ("channel", "email"): "E-mail",
     ("whose", "self"): "Your own", ("whose", "parent"): "A parent’s", ("whose", "carer"): "A carer’s",
     ("relation", "self"): "Yourself", ("by", "proxy"): "Somebody who may act for you", ("by", "staff"): "The clinic",
+    **{("need", need.value): words for need, words in NEED_WORDS.items()},
+    ("source", "patient"): "Yourself", ("source", "proxy"): "Somebody who may act for you",
+    ("source", "staff"): "The clinic",
     ("by", "system"): "The portal", ("by", "patient"): "Yourself", ("event", "verify"): "Confirm an address",
     **{("role", role.value): words for role, words in ROLE_WORDS.items()},
     **{("page", place.value): words for place, words in PLACE_WORDS.items()},
@@ -115,7 +121,7 @@ def _said(key: str, value: Any, zone: str) -> str:
     if value is True:
         return "Yes"
     if isinstance(value, list):
-        return ", ".join(_worded(each) for each in value)
+        return ", ".join(WORDS.get(("need", each)) or _worded(each) for each in value)
     if (key, value) in WORDS:
         return WORDS[key, value]
     if key.endswith(("_at", "_since")):

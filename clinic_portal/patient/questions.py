@@ -1,4 +1,4 @@
-"""The questions before a time is chosen, one to a page: who, what, where, and what help is needed."""
+"""The questions before a time is chosen, one to a page: who, what and where."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask import Response, request
 
 from clinic_portal.accounts import rights_of, signed_in, signed_in_account
 from clinic_portal.database import db
-from clinic_portal.errors import InvalidRequest, NotBookableOnline, TooManyOpenVisits, TooSoonAfterLast
+from clinic_portal.errors import NotBookableOnline, TooManyOpenVisits, TooSoonAfterLast
 from clinic_portal.models import Location, PatientAccess, Relation, VisitType
 from clinic_portal.patient.answers import (
     ANY_PLACE,
@@ -24,15 +24,7 @@ from clinic_portal.patient.answers import (
     with_visit_type,
 )
 from clinic_portal.patient.blueprint import blueprint
-from clinic_portal.patient.reading import read_needs
-from clinic_portal.scheduling.search import Need
 from clinic_portal.web import page, see_other
-
-NEED_WORDS = {
-    Need.STEP_FREE: "Step-free access",
-    Need.FEMALE_CLINICIAN: "To see a woman",
-    Need.MALE_CLINICIAN: "To see a man",
-}
 
 
 @blueprint.get("/")
@@ -51,7 +43,10 @@ def who() -> Response:
         return see_other(answers.next_url())
     if chosen := _chosen("patient"):
         patients = [right.patient for right in rights]
-        return see_other(with_patient(answers, patients, chosen).next_url())
+        answered = with_patient(answers, patients, chosen)
+        # What one person needs says nothing about another.
+        needs = answers.needs if answered.patient == answers.patient else None
+        return see_other(replace(answered, needs=needs).next_url())
     options = [_person(right, answers) for right in rights]
     return _question("who", "Choose who the appointment is for", "patient", options, answers)
 
@@ -99,27 +94,6 @@ def place() -> Response:
     options = [_option(one.public_id, one.name, _place_hint(one), one == answers.location) for one in places]
     options.append(_option(ANY_PLACE, "Any of these", "You see the times of all places", answers.any_place))
     return _question("place", "Choose where you would like to go", "place", options, answers)
-
-
-@blueprint.route("/book/help", methods=["GET", "POST"])
-@signed_in
-def help_needed() -> Response:
-    """Do you need any help with your appointment?"""
-    answers = _start()
-    if answers.visit_type is None:
-        return see_other(answers.next_url())
-    problem = "Choose what you need, or “No”"
-    if request.method == "POST":
-        try:
-            needs = read_needs(request.form.getlist("needs"))
-        except InvalidRequest as error:
-            needs, problem = None, str(error)
-        if needs is not None:
-            return see_other(replace(answers, needs=needs).next_url())
-    ticked = answers.needs or ()
-    options = [_option(need.value, words, "", need in ticked) for need, words in NEED_WORDS.items()]
-    options.append(_option("none", "No", "", answers.needs == frozenset()))
-    return _question("help", problem, "needs", options, answers)
 
 
 def _start() -> Answers:

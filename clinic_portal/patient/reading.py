@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
 from flask import current_app
@@ -12,7 +11,6 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from clinic_portal.errors import InvalidRequest, NotFound
 from clinic_portal.models import CancelReason, Patient, VisitType
 from clinic_portal.scheduling.safety import SafetyAnswer
-from clinic_portal.scheduling.search import Need
 
 INSTANT = "%Y%m%dT%H%MZ"
 _INSTANT_SHAPE = re.compile(r"\d{8}T\d{4}Z", re.ASCII)
@@ -81,21 +79,6 @@ def read_token(text: str | None) -> str:
     if not _TOKEN_SHAPE.fullmatch(text or ""):
         raise InvalidRequest("Reload the page and try again.")
     return text or ""
-
-
-def read_needs(values: Iterable[str]) -> frozenset[Need] | None:
-    """The needs that were ticked; "none" stands for the answer that there are none, and no value for no answer.
-
-    Raises: InvalidRequest for anything else, and for "none" together with a need.
-    """
-    asked = set(values)
-    if not asked:
-        return None
-    if asked == {"none"}:
-        return frozenset()
-    if unknown := asked - {need.value for need in Need}:
-        raise InvalidRequest("Choose what you need, or “No”, but not both." if "none" in unknown else "")
-    return frozenset(Need(value) for value in asked)
 
 
 def write_safety(safety: SafetyAnswer, patient: Patient, visit_type: VisitType) -> str:

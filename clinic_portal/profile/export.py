@@ -19,6 +19,7 @@ from clinic_portal.models import (
     Notification,
     Patient,
     PatientAccess,
+    PatientNeed,
     Recipient,
     Relation,
 )
@@ -32,8 +33,9 @@ DETAILS = ("given_name", "family_name", "called_name", "birth_on", "gender", "pr
 CONTACT = ("kind", "value", "whose", "unverified_since", "failed_at", "ended_at")
 VISIT = ("reference", "status", "starts_at", "ends_at", "mode", "origin", "requested_at", "booked_at", "arrived_at",
          "ended_at", "outcome_code", "cancelled_at", "cancelled_by", "cancel_reason", "is_late_cancel", "is_private",
-         "sequence")  # fmt: skip
+         "sequence", "extra_minutes", "note")  # fmt: skip
 MESSAGE = ("event", "channel", "delivery", "created_at", "sent_at")
+NEED = ("asked_at", "source", "ended_at")
 RIGHT = ("relation", "starts_on", "ends_on", "revoked_at")
 
 
@@ -58,6 +60,7 @@ def export_data(session: Session, *, actor: Actor, patient_id: int) -> Export:
         "made_at": clock.now().isoformat(),
         "details": _values(patient, DETAILS),
         "contact_points": [_values(one, CONTACT) for one in _contacts(session, patient_id)],
+        "needs": [_need(one) for one in _needs(session, patient_id)],
         "appointments": [_visit(one) for one in _visits(session, patient_id)],
         "messages": [_message(one) for one in _messages(session, patient_id)],
         "who_may_act_for_you": [_values(one, RIGHT) for one in _rights(session, patient_id)],
@@ -87,6 +90,10 @@ def _visit(visit: Appointment) -> Export:
     }
 
 
+def _need(need: PatientNeed) -> Export:
+    return {"need": need.kind.value, "in_your_words": need.detail, **_values(need, NEED)}
+
+
 def _message(message: Notification) -> Export:
     about = message.appointment.reference if message.appointment else None
     return {**_values(message, MESSAGE), "appointment": about}
@@ -105,6 +112,10 @@ def _entry(entry: AuditEntry, reader: Actor) -> Export:
 
 def _contacts(session: Session, patient_id: int) -> list[ContactPoint]:
     return list(session.scalars(select(ContactPoint).filter_by(patient_id=patient_id).order_by(ContactPoint.id)))
+
+
+def _needs(session: Session, patient_id: int) -> list[PatientNeed]:
+    return list(session.scalars(select(PatientNeed).filter_by(patient_id=patient_id).order_by(PatientNeed.id)))
 
 
 def _visits(session: Session, patient_id: int) -> list[Appointment]:

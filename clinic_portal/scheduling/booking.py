@@ -30,6 +30,7 @@ from clinic_portal.notifications import outbox
 from clinic_portal.scheduling import claims, submissions
 from clinic_portal.scheduling.assignment import Placement, place
 from clinic_portal.scheduling.holds import let_go, take_over
+from clinic_portal.scheduling.needs import arrange_interpreter, dismiss_interpreter
 from clinic_portal.scheduling.notes import allowed_note, clean_note
 from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.scheduling.search import Search, Terms, load_terms, own_visits
@@ -91,6 +92,7 @@ def reserve_slot(
     db.flush()
     _note_attempt(db, visit, placement, terms.now)
     record(db, actor, "reserve", visit, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
+    arrange_interpreter(db, visit)
     outbox.tell_booked(db, visit)
     submissions.finish(db, submission_id, visit.id)
     return visit
@@ -127,7 +129,7 @@ def _take(
 def _placement_of(hold: Hold) -> Placement:
     return Placement(
         hold.practitioner_id, hold.location_id, hold.starts_at, hold.ends_at, hold.blocked_from, hold.blocked_until,
-        hold.choice, hold.choice["candidates"], 0,
+        hold.choice, hold.choice["candidates"], 0, hold.extra_minutes,
     )  # fmt: skip
 
 
@@ -161,6 +163,7 @@ def _time_of(placement: Placement) -> dict[str, Any]:
         "ends_at": placement.ends_at,
         "blocked_from": placement.blocked_from,
         "blocked_until": placement.blocked_until,
+        "extra_minutes": placement.extra_minutes,
         "choice": placement.choice,
     }
 
@@ -228,6 +231,7 @@ def _move(
     session.flush()
     _note_attempt(session, visit, placement, terms.now)
     record(session, actor, "move", visit, before=before, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
+    arrange_interpreter(session, visit)
     outbox.tell_moved(
         session,
         visit,
@@ -280,6 +284,7 @@ def cancel_appointment(
     _mark_cancelled(db, actor, visit, reason, now)
     db.flush()
     record(db, actor, "cancel", visit, before=before, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
+    dismiss_interpreter(db, visit)
     if visit.starts_at is not None and visit.starts_at > now:
         outbox.tell_cancelled(db, visit)
     submissions.finish(db, submission_id, visit.id)
@@ -338,6 +343,7 @@ def change_status(
     if to is Status.ENTERED_IN_ERROR:
         give_back(db, visit, load_settings(db).number("grid_min"))
         visit.sequence += 1
+        dismiss_interpreter(db, visit)
     _mark(visit, to, now, came_too_late)
     db.flush()
     action = "undo" if step.is_undo else ACTION[to]

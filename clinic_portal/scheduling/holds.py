@@ -83,6 +83,7 @@ def _new_hold(account_id: int, search: Search, terms: Terms, placement: Placemen
         ends_at=placement.ends_at,
         blocked_from=placement.blocked_from,
         blocked_until=placement.blocked_until,
+        extra_minutes=placement.extra_minutes,
         wishes=search.wishes(),
         choice=placement.choice,
         safety_answer=terms.safety_kept(),

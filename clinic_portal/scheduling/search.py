@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -26,8 +25,8 @@ from clinic_portal.errors import (
 from clinic_portal.models import (
     ACTIVE,
     Appointment,
-    Gender,
     Location,
+    Need,
     Practitioner,
     PractitionerPreference,
     PractitionerVisitType,
@@ -37,19 +36,9 @@ from clinic_portal.models import (
 )
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.limits import DAYS_A_MONTH, Limits, Rules, read_person, rules_of
+from clinic_portal.scheduling.needs import GENDER_ASKED, INTERPRETED, extra_minutes, notice_for_interpreter
 from clinic_portal.scheduling.safety import SafetyAnswer
 from clinic_portal.settings import Settings, load_settings
-
-
-class Need(enum.StrEnum):
-    """What a visit must have; each decides before any score."""
-
-    STEP_FREE = "step_free"
-    FEMALE_CLINICIAN = "female_clinician"
-    MALE_CLINICIAN = "male_clinician"
-
-
-GENDER_ASKED = {Need.FEMALE_CLINICIAN: Gender.FEMALE, Need.MALE_CLINICIAN: Gender.MALE}
 
 
 @dataclass(frozen=True)
@@ -112,6 +101,8 @@ class Terms:
     has_been_here: bool
     limits: Limits
     notice: timedelta = field(default_factory=timedelta)
+    # Whole cells of what the needs add; in the doers' lengths already.
+    extra_minutes: int = 0
 
     @property
     def earliest_at(self) -> datetime:
@@ -244,19 +235,33 @@ def load_terms(session: Session, search: Search) -> Terms:
     familiar, never, last_seen_at = _history(session, search, settings, now)
     has_been_here = search.patient_id is None or last_seen_at is not None
     limits = _limits(session, search, rules_of(visit_type, settings), settings, now, last_seen_at)
+    zones, extra_cells = _zones(session, search), _extra_cells(session, search, settings, grid_min)
     return Terms(
         search=search,
         now=now,
         grid_min=grid_min,
         step_cells=-(-visit_type.start_step_min // grid_min),
         settings=settings,
-        zones=_zones(session, search),
-        doers=_doers(session, search, grid_min, never, is_new=not has_been_here),
+        zones=zones,
+        doers=_doers(session, search, grid_min, never, extra_cells, is_new=not has_been_here),
         familiar=familiar,
         has_been_here=has_been_here,
         limits=limits,
-        notice=_notice(search, limits, settings),
+        notice=_notice(session, search, limits, settings, now, next(iter(zones.values()))),
+        extra_minutes=extra_cells * grid_min,
     )
+
+
+_EXTRA = select(Appointment.extra_minutes).where(Appointment.id == bindparam("moving_id"))
+
+
+def _extra_cells(session: Session, search: Search, settings: Settings, grid_min: int) -> int:
+    """How many cells the patient's needs add to everybody's length; a visit that is moved keeps what it has."""
+    if search.moving_id is None:
+        minutes = extra_minutes(settings, search.visit_type_id, search.needs)
+    else:
+        minutes = run(session, _EXTRA, {"moving_id": search.moving_id}).scalar_one_or_none() or 0
+    return -(-minutes // grid_min)
 
 
 def _limits(
@@ -277,14 +282,20 @@ def _limits(
     return Limits(rules, person, is_move=search.moving_id is not None)
 
 
-def _notice(search: Search, limits: Limits, settings: Settings) -> timedelta:
+def _notice(
+    session: Session, search: Search, limits: Limits, settings: Settings, now: datetime, zone: str
+) -> timedelta:
     """How long before its start a visit must be booked. Source: clinic.md 10: the desk needs none."""
     if search.is_by_clinic:
         return timedelta(0)
     names = ["minimum_notice_min"]
     if limits.person is not None and not limits.person.is_known:
         names.append("new_patient_notice_min")
-    return timedelta(minutes=max(settings.number(name, search.visit_type_id) for name in names))
+    notice = timedelta(minutes=max(settings.number(name, search.visit_type_id) for name in names))
+    if not search.needs & INTERPRETED:
+        return notice
+    working_days = settings.number("interpreter_notice_days", search.visit_type_id)
+    return max(notice, notice_for_interpreter(session, now, working_days, zone))
 
 
 def _zones(session: Session, search: Search) -> dict[int, str]:
@@ -298,7 +309,9 @@ def _zones(session: Session, search: Search) -> dict[int, str]:
     return zones
 
 
-def _doers(session: Session, search: Search, grid_min: int, never: set[int], *, is_new: bool) -> dict[int, Doer]:
+def _doers(
+    session: Session, search: Search, grid_min: int, never: set[int], extra_cells: int, *, is_new: bool
+) -> dict[int, Doer]:
     asked = {GENDER_ASKED[need] for need in search.needs if need in GENDER_ASKED}
     doers = {}
     for practitioner_id, usual, new, before, after, gender in run(
@@ -308,7 +321,8 @@ def _doers(session: Session, search: Search, grid_min: int, never: set[int], *, 
             continue
         minutes = (new if is_new else usual, before, after)
         # Whole cells that cover the minutes.
-        doers[practitioner_id] = Doer(practitioner_id, *(-(-each // grid_min) for each in minutes))
+        doer = Doer(practitioner_id, *(-(-each // grid_min) for each in minutes))
+        doers[practitioner_id] = doer._replace(visit_cells=doer.visit_cells + extra_cells)
     return doers
 
 

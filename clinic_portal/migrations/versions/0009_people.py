@@ -1,0 +1,51 @@
+"""What people need with their appointments.
+
+Plain additions of columns on both databases where a table has triggers: rebuilding it on SQLite would lose them.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0013"
+branch_labels = None
+depends_on = None
+
+BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+NEEDS = (
+    "interpreter", "sign_language", "step_free", "female_clinician", "male_clinician", "longer_visit", "hearing",
+    "vision", "carer_present", "easy_read", "large_print", "other",
+)  # fmt: skip
+
+
+def upgrade() -> None:
+    _add_needs()
+
+
+def _add_needs() -> None:
+    for table in ("appointments", "holds"):
+        op.execute(f"ALTER TABLE {table} ADD COLUMN extra_minutes INTEGER DEFAULT 0 NOT NULL")
+    op.create_table(
+        "patient_needs",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("patient_id", BIG_ID, nullable=False),
+        sa.Column("kind", _one_of("kind", *NEEDS), nullable=False),
+        sa.Column("detail", sa.String(120), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("source", _one_of("source", "patient", "proxy", "staff"), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("fk_patient_needs_patient_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_patient_needs")),
+    )
+    _unique_while(op.f("uq_patient_needs_live"), "patient_needs", ["patient_id", "kind"], "ended_at IS NULL")
+
+
+def _unique_while(name: str, table: str, columns: list[str], condition: str) -> None:
+    where = sa.text(condition)
+    op.create_index(name, table, columns, unique=True, sqlite_where=where, postgresql_where=where)
+
+
+def _one_of(name: str, *values: str) -> sa.Enum:
+    return sa.Enum(*values, name=name, native_enum=False, create_constraint=True, length=24)
