@@ -27,7 +27,10 @@ from clinic_portal.models import (
     RoleGrant,
     RoleName,
     Status,
+    Task,
+    TaskKind,
 )
+from clinic_portal.tasks import open_task
 from tests.bookings import book, cancel, open_clinic
 from tests.statements import sent_statements
 from tests.visitor import Visitor
@@ -37,7 +40,7 @@ NEW_YORK = "America/New_York"
 # The library's own addresses for changing things; none of them may answer.
 CHANGING = ("new/", "edit/", "delete/", "action/", "ajax/update/", "ajax/lookup/", "export/csv/")
 # Where something can be changed: forms of ours, each of which calls one service.
-FORMS = {"/backoffice/patient-needs/"}
+FORMS = {"/backoffice/patient-needs/", *[f"/backoffice/todo/{what}/" for what in ("try", "done", "later")]}
 Get = Callable[..., TestResponse]
 
 
@@ -113,7 +116,9 @@ def deliver(session: Session, delivery: Delivery) -> None:
 
 
 def addresses(app: Flask) -> list[str]:
-    return sorted(rule.rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/backoffice"))
+    """What can be opened; what is only sent to is among FORMS."""
+    rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/backoffice")]
+    return sorted(rule.rule for rule in rules if "GET" in (rule.methods or set()))
 
 
 def cells(page: str) -> str:
@@ -131,6 +136,8 @@ def said(markup: str) -> str:
 
 def one_of_its(path: str, visit: Appointment) -> str:
     """What a page about one record needs in its address."""
+    if "todo/" in path and path.endswith("details/"):
+        return f"?id={task_about(visit.id)}"
     if "patient-" in path or "patients/details" in path:
         return f"?id={visit.patient.public_id}"
     return f"?id={visit.public_id}" if "details" in path else ""
@@ -187,6 +194,14 @@ def test_only_our_own_forms_change_anything_in_the_back_office(app: Flask, get: 
         for address in ({path} - FORMS) | {path + name for name in CHANGING}:
             assert get("erin", address, "POST", status=None).status_code in (404, 405), address
     assert everything() == before
+
+
+@writing
+def task_about(session: Session, visit_id: int) -> int:
+    """Something to do about a visit."""
+    visit = session.get_one(Appointment, visit_id)
+    open_task(session, TaskKind.CALL, patient_id=visit.patient_id, appointment_id=visit.id, due_at=NOW)
+    return session.scalars(select(Task.id).filter_by(appointment_id=visit.id)).one()
 
 
 def everything() -> list[tuple[Any, ...]]:
@@ -406,12 +421,14 @@ def test_home_counts_today_and_what_waits_for_somebody(get: Get, world: World) -
     put_visit(world, at(10, day=1))
     open_clinic(world, day=2)
     book(world, at(9, day=2))
-    deliver(Delivery.TO_CALL)
+    deliver(Delivery.FAILED)
+    task_about(put_visit(world, at(15)))
     add_request(world)
     page = get("erin", "/backoffice/").text
-    assert cells(page).startswith("Harbour Street 1 0 0 1 0 0 Mill Lane 0 0 0 0 0 0")
+    assert cells(page).startswith("Harbour Street 2 0 0 1 0 0 Mill Lane 0 0 0 0 0 0")
     count = db.session.scalar(select(func.count()).select_from(Notification))
     assert f"<strong>{count}</strong>" in page
+    assert len(re.findall(r'class="office-work__open"', page)) == 3
     for href in re.findall(r'class="office-work__open"><a href="([^"]+)"', page):
         assert cells(get("erin", href.replace("&amp;", "&")).text) != ""
 

@@ -25,6 +25,8 @@ from clinic_portal.models import (
     Relation,
     SessionStatus,
     Status,
+    TaskKind,
+    TryOutcome,
 )
 from clinic_portal.scheduling import needs
 
@@ -133,6 +135,35 @@ RELATION = {
     Relation.POWER_OF_ATTORNEY: "Power of attorney",
     Relation.OTHER: "Other",
 }
+TASK = {
+    TaskKind.CALL: "Call the patient",
+    TaskKind.SAME_PERSON: "Possible same person",
+    TaskKind.INTERPRETER: "Interpreter",
+    TaskKind.REVIEW_RIGHT: "Look at a right to act",
+    TaskKind.TRIAGE: "Decide about a request",
+    TaskKind.PAST_PROMISE: "Request past its promise",
+    TaskKind.CANNOT_PLACE: "Request that finds no time",
+    TaskKind.OFFERS_UNANSWERED: "Offers without an answer",
+}
+INTERPRETER_TASK = {
+    "book": "Book an interpreter",
+    "tell_new_time": "Tell the interpreter the new time",
+    "call_off": "Call the interpreter off",
+}
+TRY = {
+    TryOutcome.NO_ANSWER: "No answer",
+    TryOutcome.LEFT_MESSAGE: "Left a message",
+    TryOutcome.SPOKE: "Spoke to them",
+    TryOutcome.WRONG_NUMBER: "Wrong number",
+}
+OUTCOME_OF_TASK = {
+    "told": "Told by phone",
+    "letter_sent": "Letter sent",
+    "not_reached": "Could not be reached",
+    "not_needed": "Not needed any more",
+    "not_same": "Not the same person",
+    "newer": "Overtaken by something newer",
+}
 ACTOR = {
     "patient": "Patient",
     "proxy": "For the patient",
@@ -196,3 +227,8 @@ def yes_no(value: bool) -> str:
 def code(text: str) -> str:
     """A code that has no words of its own: "slot_taken" becomes "Slot taken"."""
     return text.replace("_", " ").replace("-", " ").capitalize()
+
+
+def outcome(code_of_task: str | None) -> str:
+    """How a task ended."""
+    return NOTHING if code_of_task is None else OUTCOME_OF_TASK.get(code_of_task) or code(code_of_task)

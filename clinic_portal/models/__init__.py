@@ -71,7 +71,7 @@ from clinic_portal.models.schedule import (
     VisitType,
     WhoMayBook,
 )
-from clinic_portal.models.tasks import Task, TaskKind
+from clinic_portal.models.tasks import Task, TaskAttempt, TaskKind, TryOutcome
 
 __all__ = [
     "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "MAX_NEED_DETAIL", "MAX_NOTE", "AccessEntry", "AccessPlace", "Account",
@@ -81,7 +81,7 @@ __all__ = [
     "IdentityStatus", "Lease", "Location", "Mode", "Need", "NeedSource", "Notification", "Origin", "Outcome", "Patient",
     "PatientAccess", "PatientNeed", "Practitioner", "PractitionerKind", "PractitionerPreference",
     "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "Relation", "ReleasePolicy", "Role",
-    "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting", "Status", "Submission", "Task", "TaskKind",
-    "Throttle", "UTCDateTime", "VisitType", "WhoMayBook", "columns_of", "fold", "id_from_reference", "new_public_id",
-    "years_between",
+    "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting", "Status", "Submission", "Task", "TaskAttempt",
+    "TaskKind", "Throttle", "TryOutcome", "UTCDateTime", "VisitType", "WhoMayBook", "columns_of", "fold",
+    "id_from_reference", "new_public_id", "years_between",
 ]  # fmt: skip

@@ -7,13 +7,14 @@ overtakes a message: that is judged when it is about to leave (see `delivery.py`
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Boolean, Table, bindparam, func, insert, not_, or_, select, update
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock, queues
+from clinic_portal.audit import SYSTEM
 from clinic_portal.database import after_commit, run
 from clinic_portal.models import (
     Appointment,
@@ -27,7 +28,12 @@ from clinic_portal.models import (
     Practitioner,
     Recipient,
     Relation,
+    TaskKind,
 )
+from clinic_portal.tasks import close_tasks, open_task
+
+CALL_WITHIN = timedelta(days=1)
+CALL_AHEAD = timedelta(days=1)
 
 # Written against the tables themselves, and made once: both run inside every reservation.
 _patient, _practitioner, _contact = Patient.__table__.c, Practitioner.__table__.c, ContactPoint.__table__.c
@@ -151,6 +157,8 @@ def call_instead(session: Session, row: Notification) -> None:
     key = dedupe_key(row.appointment_id, row.event, row.sequence, Recipient.PATIENT, row.patient_id, Channel.CALL)
     told = _row(key, row.appointment_id, row.event, row.sequence, row.facts)
     _write(session, [told | _to_patient(row.patient_id, None)])
+    starts_at = session.scalar(select(Appointment.starts_at).where(Appointment.id == row.appointment_id))
+    _ask_to_call(session, row.patient_id, row.appointment_id, starts_at)
 
 
 def _tell(
@@ -169,8 +177,18 @@ def _tell(
             rows.append(_practitioner_row(appointment, what, facts, practitioner_id))
     if appointment.sequence:
         run(session, _OVERTAKE_CALLS, {"visit": appointment.id})
+        close_tasks(session, SYSTEM, TaskKind.CALL, "newer", appointment_id=appointment.id)
     _write(session, rows)
+    if people.contact_point_id is None:
+        _ask_to_call(session, appointment.patient_id, appointment.id, appointment.starts_at)
     after_commit(_ring)
+
+
+def _ask_to_call(session: Session, patient_id: int, appointment_id: int, starts_at: datetime | None) -> None:
+    """What cannot be written is said by phone: within a day, and at once when the visit is near."""
+    now = clock.now()
+    due_at = now + CALL_WITHIN if starts_at is None else max(now, min(now + CALL_WITHIN, starts_at - CALL_AHEAD))
+    open_task(session, TaskKind.CALL, patient_id=patient_id, appointment_id=appointment_id, due_at=due_at)
 
 
 def _ring() -> None:

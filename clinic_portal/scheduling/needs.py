@@ -147,9 +147,9 @@ def arrange_for_visits_ahead(session: Session, patient_id: int, *, is_needed: bo
 
 
 def _was_arranged(session: Session, visit: Appointment) -> bool:
-    """Whether somebody at the clinic has found an interpreter for it; what closed by itself was never done."""
+    """Whether somebody at the clinic has found an interpreter for it."""
     done = select(Task.facts).where(
-        Task.appointment_id == visit.id, Task.kind == TaskKind.INTERPRETER, Task.closed_by_account_id.is_not(None)
+        Task.appointment_id == visit.id, Task.kind == TaskKind.INTERPRETER, Task.outcome == "done"
     )
     facts = session.scalar(done.order_by(Task.id.desc()).limit(1))
     return facts is not None and facts["what"] != "call_off"

@@ -22,6 +22,8 @@ NEEDS = (
 
 def upgrade() -> None:
     _add_needs()
+    _add_attempts()
+    _ask_for_calls()
 
 
 def _add_needs() -> None:
@@ -40,6 +42,34 @@ def _add_needs() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_patient_needs")),
     )
     _unique_while(op.f("uq_patient_needs_live"), "patient_needs", ["patient_id", "kind"], "ended_at IS NULL")
+
+
+def _add_attempts() -> None:
+    op.create_table(
+        "task_attempts",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("task_id", BIG_ID, nullable=False),
+        sa.Column("account_id", BIG_ID, nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("outcome", _one_of("outcome", "no_answer", "left_message", "spoke", "wrong_number"), nullable=False),
+        sa.Column("contact_point_id", BIG_ID, nullable=True),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_task_attempts_task_id")),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_task_attempts_account_id")),
+        sa.ForeignKeyConstraint(
+            ["contact_point_id"], ["contact_points.id"], name=op.f("fk_task_attempts_contact_point_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_task_attempts")),
+    )
+    op.create_index("ix_task_attempts_task_id", "task_attempts", ["task_id"])
+
+
+def _ask_for_calls() -> None:
+    """Messages that wait for a call become tasks: until now nobody could work them off."""
+    op.execute(
+        "INSERT INTO tasks (kind, patient_id, appointment_id, facts, created_at, due_at) "
+        "SELECT 'call', MIN(patient_id), appointment_id, '{}', MIN(created_at), MIN(created_at) FROM notifications "
+        "WHERE delivery = 'to_call' AND appointment_id IS NOT NULL AND patient_id IS NOT NULL GROUP BY appointment_id"
+    )
 
 
 def _unique_while(name: str, table: str, columns: list[str], condition: str) -> None:
