@@ -40,7 +40,7 @@ NEW_YORK = "America/New_York"
 # The library's own addresses for changing things; none of them may answer.
 CHANGING = ("new/", "edit/", "delete/", "action/", "ajax/update/", "ajax/lookup/", "export/csv/")
 # Where something can be changed: forms of ours, each of which calls one service.
-FORMS = {"/backoffice/patient-needs/", *[f"/backoffice/todo/{what}/" for what in ("try", "done", "later")]}
+FORMS = {f"/backoffice/{name}/" for name in ("patient-needs", "patient-same", "todo/try", "todo/done", "todo/later")}
 Get = Callable[..., TestResponse]
 
 

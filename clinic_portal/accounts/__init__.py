@@ -12,7 +12,7 @@ from flask import Flask, Response, g, has_request_context, make_response, redire
 from flask_login import current_user
 from flask_security import Security, SQLAlchemyUserDatastore
 from sqlalchemy import bindparam, case, or_, select, update
-from sqlalchemy.orm import Session, contains_eager, joinedload
+from sqlalchemy.orm import Session, aliased, contains_eager, joinedload
 
 from clinic_portal import clock
 from clinic_portal.audit import Actor, ActorKind
@@ -223,6 +223,13 @@ def _rights_today(account_id: int) -> list[PatientAccess]:
 def patients_for(account: Account) -> list[Patient]:
     """The people that an account may act for today, itself first."""
     return [right.patient for right in rights_of(account)]
+
+
+def public_id_now(public_id: str) -> str:
+    """The public id of the record into which a record was joined, so that old links still lead to the person."""
+    joined = aliased(Patient)
+    query = select(Patient.public_id).join(joined, joined.merged_into_id == Patient.id)
+    return db.session().scalar(query.where(joined.public_id == public_id)) or public_id
 
 
 def actor_for(account: Account, patient_id: int) -> Actor:

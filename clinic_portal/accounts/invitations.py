@@ -25,9 +25,11 @@ from clinic_portal.models import (
     PatientAccess,
     Relation,
     RoleName,
+    TaskKind,
     id_from_reference,
 )
 from clinic_portal.settings import load_settings
+from clinic_portal.tasks import close_tasks
 
 # Nothing in it looks or sounds like another: no 0 O, 1 I L, 5 S, 2 Z, 8 B, U V.
 ALPHABET = "34679ACDEFGHJKMNPQRTWXY"
@@ -140,6 +142,7 @@ def _make_room(session: Session, right: PatientAccess, patient: Patient) -> None
     if session.scalar(select(exists().where(Appointment.patient_id == own.id))):
         raise InvalidRequest("You already have appointments with this account. Call us, and we will join your records.")
     own.merged_into_id, right.revoked_at = patient.id, clock.now()
+    close_tasks(session, audit.SYSTEM, TaskKind.SAME_PERSON, "joined", patient_id=own.id)
 
 
 def _give_right(session: Session, account: Account, patient: Patient, today: date) -> None:

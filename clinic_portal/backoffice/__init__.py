@@ -11,6 +11,7 @@ from clinic_portal.backoffice.appointments import AppointmentList
 from clinic_portal.backoffice.needs import NeedsPage
 from clinic_portal.backoffice.people import PatientList, PractitionerList
 from clinic_portal.backoffice.records import AuditLog, MessageList, SettingsPage
+from clinic_portal.backoffice.same_person import SamePersonPage
 from clinic_portal.backoffice.schedule import LocationList, SessionList, VisitTypeList
 from clinic_portal.backoffice.today import Today
 from clinic_portal.backoffice.todo import TodoList, count_due
@@ -50,4 +51,5 @@ def install(app: Flask) -> None:
         SettingsPage(name="Settings", endpoint="backoffice_settings", url="settings", category=CLINIC),
         AuditLog(AuditEntry, "Audit log", "audit", CLINIC),
         NeedsPage("patient_needs", "patient-needs"),
+        SamePersonPage("patient_same", "patient-same"),
     )

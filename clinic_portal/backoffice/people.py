@@ -9,6 +9,7 @@ from flask_admin import expose
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import joinedload, selectinload
 
+from clinic_portal.accounts.same_person import namesakes
 from clinic_portal.backoffice import find, options, places, words
 from clinic_portal.backoffice.access import note_opening
 from clinic_portal.backoffice.changes import changes
@@ -27,6 +28,7 @@ from clinic_portal.models import (
     Practitioner,
     PractitionerVisitType,
 )
+from clinic_portal.scheduling.people import records_of
 
 # As many visits, and as many changes, as a page tells about one patient.
 SHOWN = 100
@@ -87,6 +89,8 @@ def _about(patient: Patient, limit: frozenset[int] | None) -> dict[str, Any]:
         "standing": _standing(patient),
         "home": options.names()["locations"].get(patient.home_location_id or 0, words.NOTHING),
         "needs": _needs(patient),
+        "joined_into": db.session.get(Patient, patient.merged_into_id) if patient.merged_into_id else None,
+        "namesakes": namesakes(db.session(), patient) if patient.merged_into_id is None else [],
         "visits": _visits(patient, limit),
         "rights": _rights(patient),
         "history": _history(patient, zone),
@@ -122,7 +126,7 @@ def _history(patient: Patient, zone: str) -> list[dict[str, Any]]:
     query = (
         select(AuditEntry, Account.email)
         .outerjoin(Account, Account.id == AuditEntry.actor_account_id)
-        .where(AuditEntry.for_patient_id == patient.id, AuditEntry.subject_type.in_(kinds))
+        .where(AuditEntry.for_patient_id.in_(records_of(patient.id)), AuditEntry.subject_type.in_(kinds))
         .options(joinedload(AuditEntry.values))
         .order_by(AuditEntry.id.desc())
         .limit(SHOWN)

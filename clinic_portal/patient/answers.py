@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from clinic_portal import clock
-from clinic_portal.accounts import actor_for, patients_for
+from clinic_portal.accounts import actor_for, patients_for, public_id_now
 from clinic_portal.database import db
 from clinic_portal.errors import NotAllowed, NotBookableOnline, NotFound
 from clinic_portal.models import (
@@ -138,8 +138,8 @@ def with_patient(answers: Answers, patients: list[Patient], public_id: str) -> A
 
     Raises: NotFound when it is none of them.
     """
-    wanted = read_public_id(public_id)
-    found = next((one for one in patients if one.public_id == wanted), None)
+    known, wanted = {one.public_id: one for one in patients}, read_public_id(public_id)
+    found = known.get(wanted) or known.get(public_id_now(wanted))
     if found is None:
         raise NotFound
     return replace(answers, patient=found, safety=None)

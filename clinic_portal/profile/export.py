@@ -25,6 +25,7 @@ from clinic_portal.models import (
 )
 from clinic_portal.models.base import plain
 from clinic_portal.profile.access import openings_of
+from clinic_portal.scheduling.people import records_of
 
 Export = dict[str, Any]
 
@@ -134,4 +135,5 @@ def _rights(session: Session, patient_id: int) -> list[PatientAccess]:
 
 
 def _entries(session: Session, patient_id: int) -> list[AuditEntry]:
-    return list(session.scalars(select(AuditEntry).filter_by(for_patient_id=patient_id).order_by(AuditEntry.id)))
+    whose = AuditEntry.for_patient_id.in_(records_of(patient_id))
+    return list(session.scalars(select(AuditEntry).where(whose).order_by(AuditEntry.id)))
