@@ -40,7 +40,8 @@ NEW_YORK = "America/New_York"
 # The library's own addresses for changing things; none of them may answer.
 CHANGING = ("new/", "edit/", "delete/", "action/", "ajax/update/", "ajax/lookup/", "export/csv/")
 # Where something can be changed: forms of ours, each of which calls one service.
-FORMS = {f"/backoffice/{name}/" for name in ("patient-needs", "patient-same", "todo/try", "todo/done", "todo/later")}
+PATIENT_FORMS = ("patient-codes", "patient-needs", "patient-same")
+FORMS = {f"/backoffice/{name}/" for name in (*PATIENT_FORMS, "todo/try", "todo/done", "todo/later")}
 Get = Callable[..., TestResponse]
 
 

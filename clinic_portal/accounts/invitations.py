@@ -70,6 +70,30 @@ def invite(session: Session, *, actor: audit.Actor, patient_id: int) -> str:
 
 
 @writing
+def void_code(session: Session, *, actor: audit.Actor, patient_id: int, invitation_id: int) -> None:
+    """Let nobody use a code any more; one that was used or is too old stays as it is.
+
+    Commits: its end, audit.
+    Raises: NotFound when it is not one of this patient's; NotAllowed for anybody but the clinic.
+    """
+    if not actor.is_clinic:
+        raise NotAllowed
+    invitation = session.get(AccountInvitation, invitation_id, with_for_update=True)
+    if invitation is None or invitation.patient_id != patient_id:
+        raise NotFound
+    now = clock.now()
+    if invitation.is_open(now):
+        invitation.expires_at = now
+        audit.record(session, actor, "void", invitation, patient_id=patient_id)
+
+
+def invitations_of(session: Session, patient_id: int) -> list[AccountInvitation]:
+    """The codes that were made for a patient, the newest first."""
+    query = select(AccountInvitation).filter_by(patient_id=patient_id).order_by(AccountInvitation.id.desc())
+    return list(session.scalars(query))
+
+
+@writing
 def use_code(session: Session, *, account_id: int, code: str, birth_on: date) -> Patient:
     """Link an account to the record that the code was made for, as the person itself.
 

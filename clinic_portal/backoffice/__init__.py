@@ -8,6 +8,7 @@ from flask_admin.theme import Theme
 
 from clinic_portal.accounts import STAFF
 from clinic_portal.backoffice.appointments import AppointmentList
+from clinic_portal.backoffice.codes import CodesPage
 from clinic_portal.backoffice.needs import NeedsPage
 from clinic_portal.backoffice.people import PatientList, PractitionerList
 from clinic_portal.backoffice.records import AuditLog, MessageList, SettingsPage
@@ -51,5 +52,6 @@ def install(app: Flask) -> None:
         SettingsPage(name="Settings", endpoint="backoffice_settings", url="settings", category=CLINIC),
         AuditLog(AuditEntry, "Audit log", "audit", CLINIC),
         NeedsPage("patient_needs", "patient-needs"),
+        CodesPage("patient_codes", "patient-codes"),
         SamePersonPage("patient_same", "patient-same"),
     )

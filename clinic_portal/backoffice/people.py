@@ -9,6 +9,8 @@ from flask_admin import expose
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import joinedload, selectinload
 
+from clinic_portal import clock
+from clinic_portal.accounts.invitations import invitations_of
 from clinic_portal.accounts.same_person import namesakes
 from clinic_portal.backoffice import find, options, places, words
 from clinic_portal.backoffice.access import note_opening
@@ -19,6 +21,7 @@ from clinic_portal.errors import NotFound
 from clinic_portal.models import (
     AccessPlace,
     Account,
+    AccountInvitation,
     Appointment,
     AuditEntry,
     ContactPoint,
@@ -93,6 +96,7 @@ def _about(patient: Patient, limit: frozenset[int] | None) -> dict[str, Any]:
         "namesakes": namesakes(db.session(), patient) if patient.merged_into_id is None else [],
         "visits": _visits(patient, limit),
         "rights": _rights(patient),
+        "open_codes": [code for code in invitations_of(db.session(), patient.id) if code.is_open(clock.now())],
         "history": _history(patient, zone),
     }
 
@@ -122,7 +126,7 @@ def _rights(patient: Patient) -> list[tuple[PatientAccess, str]]:
 
 def _history(patient: Patient, zone: str) -> list[dict[str, Any]]:
     """What was changed in the record itself; changes of visits stand on the visits' own pages."""
-    kinds = [kind.__tablename__ for kind in (Patient, ContactPoint, PatientAccess, PatientNeed)]
+    kinds = [kind.__tablename__ for kind in (Patient, ContactPoint, PatientAccess, PatientNeed, AccountInvitation)]
     query = (
         select(AuditEntry, Account.email)
         .outerjoin(Account, Account.id == AuditEntry.actor_account_id)
