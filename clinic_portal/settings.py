@@ -83,6 +83,8 @@ DEFINITIONS = (
                is_valid=_whole(1, 60)),
     Definition("invitation_days", 14, "days", "how long a patient can use a code from the clinic",
                is_valid=_whole(1, 90)),
+    Definition("private_from_age", 11, "years", "from this age of the patient on, others do not see sensitive visits",
+               is_valid=_whole(0, 120)),
     Definition("continuity_months", 24, "months", "how far back a visit makes a practitioner familiar",
                is_valid=_whole(0, 240)),
     Definition("weight_continuity", 100, "points", "choice: a known practitioner", is_valid=_whole(0, 1000)),

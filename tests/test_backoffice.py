@@ -41,7 +41,8 @@ NEW_YORK = "America/New_York"
 CHANGING = ("new/", "edit/", "delete/", "action/", "ajax/update/", "ajax/lookup/", "export/csv/")
 # Where something can be changed: forms of ours, each of which calls one service.
 PATIENT_FORMS = ("patient-codes", "patient-needs", "patient-same")
-FORMS = {f"/backoffice/{name}/" for name in (*PATIENT_FORMS, "todo/try", "todo/done", "todo/later")}
+OTHER_FORMS = ("todo/try", "todo/done", "todo/later", "appointments/private")
+FORMS = {f"/backoffice/{name}/" for name in (*PATIENT_FORMS, *OTHER_FORMS)}
 Get = Callable[..., TestResponse]
 
 

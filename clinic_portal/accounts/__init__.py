@@ -300,7 +300,10 @@ def hold_for(account: Account, public_id: str) -> Hold:
     )
     if hold is None:
         raise NotFound
-    _right(account, hold.patient_id)
+    right = _right(account, hold.patient_id)
+    if hold.appointment is not None and hold.appointment.is_private and right.relation != Relation.SELF:
+        # The visit to be moved became private meanwhile.
+        raise NotFound
     return hold
 
 

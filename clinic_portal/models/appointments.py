@@ -239,6 +239,8 @@ class Hold(Base):
     safety_answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     # Written before another time had to be chosen; forgotten when the hold ends.
     note: Mapped[str | None] = mapped_column(String(MAX_NOTE))
+    # Said on the check page before another time had to be chosen; None while nobody was asked.
+    is_private: Mapped[bool | None]
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from clinic_portal import clock
 from clinic_portal.accounts import actor_for, hold_for, signed_in, signed_in_account
+from clinic_portal.audit import ActorKind
 from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest, NotBookableOnline, PatientBusy, SafetyAnswerMissing, SlotTaken
 from clinic_portal.models import MAX_NOTE, Account, Appointment, Hold, HoldEnd, Need, Submission
@@ -19,11 +20,12 @@ from clinic_portal.patient.cards import card_of
 from clinic_portal.patient.choosing import Choosing, keep_time, show_busy, show_taken, show_times, with_days
 from clinic_portal.patient.moving import choosing_to_move
 from clinic_portal.patient.needs import told
-from clinic_portal.patient.reading import read_public_id
+from clinic_portal.patient.reading import PRIVATE, read_private, read_public_id
 from clinic_portal.patient.refusals import show_not_online
 from clinic_portal.scheduling.booking import move_appointment, reserve_slot
 from clinic_portal.scheduling.needs import needs_of
 from clinic_portal.scheduling.notes import NoteRefused
+from clinic_portal.scheduling.privacy import is_acted_for, is_private_by_default
 from clinic_portal.web import page, see_other
 from clinic_portal.wording import day_and_time
 
@@ -58,10 +60,12 @@ def check(public_id: str) -> Response:
     kept = hold_for(account, read_public_id(public_id))
     if kept.closed_because == HoldEnd.BOOKED:
         return see_other(_done_url(kept, _made_with(account, kept)))
-    return _check_page(account, kept, kept.note or "")
+    return _check_page(account, kept, kept.note or "", kept.is_private)
 
 
-def _check_page(account: Account, kept: Hold, note: str, problem: str | None = None) -> Response:
+def _check_page(
+    account: Account, kept: Hold, note: str, is_private: bool | None, problem: str | None = None
+) -> Response:
     seconds = max(0, int((kept.expires_at - clock.now()).total_seconds())) if kept.closed_at is None else 0
     moved = kept.appointment
     back_url = _choosing(account, kept).url(day=clock.local_date(kept.starts_at, kept.location.zone))
@@ -72,6 +76,8 @@ def _check_page(account: Account, kept: Hold, note: str, problem: str | None = N
         asks_note=moved is None and not kept.visit_type.is_sensitive,
         note=note,
         max_note=MAX_NOTE,
+        asks_private=_asks_private(account, kept),
+        is_private=_is_private(kept) if is_private is None else is_private,
         title="Check the new time" if moved else "Check your answers before you book",
         button="Move appointment" if moved else "Book appointment",
         rows=_rows(account, kept, back_url),
@@ -90,15 +96,16 @@ def confirm(public_id: str) -> Response:
     account = signed_in_account()
     kept = hold_for(account, read_public_id(public_id))
     note = request.form.get("note", "")
-    choosing = replace(_choosing(account, kept), note=note)
+    private = _private(account, kept)
+    choosing = replace(_choosing(account, kept), note=note, private=private)
     try:
         visit = _carry_out(account, kept, choosing)
     except NoteRefused as error:
-        return _check_page(account, kept, note, str(error))
+        return _check_page(account, kept, note, PRIVATE[private], str(error))
     except SlotTaken:
         return show_taken(choosing, kept.starts_at)
     except PatientBusy as error:
-        return show_busy(choosing, error)
+        return show_busy(choosing, error, kept.starts_at)
     except SafetyAnswerMissing:
         # It was answered too long ago, or the list has changed since.
         return see_other(replace(answers_of(account, kept), safety=None).next_url())
@@ -120,6 +127,7 @@ def _carry_out(account: Account, kept: Hold, choosing: Choosing) -> Appointment:
             token=kept.public_id,
             hold_id=kept.id,
             note=choosing.note,
+            is_private=PRIVATE[choosing.private],
         )
     return move_appointment(
         actor=actor,
@@ -129,6 +137,25 @@ def _carry_out(account: Account, kept: Hold, choosing: Choosing) -> Appointment:
         token=kept.public_id,
         hold_id=kept.id,
     )
+
+
+def _asks_private(account: Account, kept: Hold) -> bool:
+    """Whether there is anybody to keep a new visit from, and the patient is asking."""
+    is_own = actor_for(account, kept.patient_id).kind is ActorKind.PATIENT
+    return kept.appointment_id is None and is_own and is_acted_for(db.session(), kept.patient_id)
+
+
+def _is_private(kept: Hold) -> bool:
+    day = clock.local_date(kept.starts_at, kept.location.zone)
+    return is_private_by_default(db.session(), kept.patient_id, kept.visit_type_id, day)
+
+
+def _private(account: Account, kept: Hold) -> str:
+    """What was answered, where it was asked: the box that is not ticked sends nothing by itself."""
+    if not _asks_private(account, kept):
+        return ""
+    given = request.form.getlist("private")
+    return read_private(given[-1]) if given else ""
 
 
 def _instead_of(account: Account, kept: Hold) -> str:

@@ -15,7 +15,7 @@ from clinic_portal.errors import InvalidRequest, NotFound, PatientBusy, SlotTake
 from clinic_portal.models import Account, Appointment, Relation
 from clinic_portal.patient import days
 from clinic_portal.patient.cards import card_of
-from clinic_portal.patient.reading import read_date, read_instant
+from clinic_portal.patient.reading import PRIVATE, read_date, read_instant, read_private
 from clinic_portal.scheduling.holds import hold_slot
 from clinic_portal.scheduling.search import Search, Terms, load_terms
 from clinic_portal.scheduling.times import FreeTime, nearest_alternatives
@@ -40,6 +40,8 @@ class Choosing:
     open_on: date | None = None
     # What was written on the check page before its time was lost; it travels in forms, never in an address.
     note: str = ""
+    # "yes" or "no", once the check page has asked whether others may know of it; it travels like the note.
+    private: str = ""
 
     def url(self, **more: date) -> str:
         """The address of this page, with other days open if asked for."""
@@ -74,15 +76,21 @@ def keep_time(choosing: Choosing) -> Response:
     starts_at = read_instant(code)
     if choosing.keeps and choosing.keeps.starts_at == starts_at:
         return show_times(choosing, problem="This is the time you have. Choose another one, or go back to keep it.")
-    choosing = replace(choosing, note=request.form.get("note", ""))
+    choosing = replace(choosing, note=request.form.get("note", ""), private=read_private(request.form.get("private")))
     try:
         assert choosing.search.patient_id is not None
         actor = actor_for(choosing.account, choosing.search.patient_id)
-        hold = hold_slot(actor=actor, search=choosing.search, starts_at=starts_at, note=choosing.note)
+        hold = hold_slot(
+            actor=actor,
+            search=choosing.search,
+            starts_at=starts_at,
+            note=choosing.note,
+            is_private=PRIVATE[choosing.private],
+        )
     except SlotTaken:
         return show_taken(choosing, starts_at)
     except PatientBusy as error:
-        return show_busy(choosing, error)
+        return show_busy(choosing, error, starts_at)
     except InvalidRequest as error:
         return show_times(choosing, problem=str(error))
     return see_other(url_for("patient.check", public_id=hold.public_id))
@@ -107,15 +115,18 @@ def show_taken(choosing: Choosing, wanted_at: datetime) -> Response:
     return page("patient/taken.html", status=409, taken_at=wanted_at, nearest=near, errors=[], **found)
 
 
-def show_busy(choosing: Choosing, error: PatientBusy) -> Response:
-    """The patient has another visit then: name it, unless it is none of this account's business."""
+def show_busy(choosing: Choosing, error: PatientBusy, wanted_at: datetime) -> Response:
+    """The patient has another visit then: name it, unless it is private. Then the time has gone, like any other."""
     visit = db.session().get(Appointment, error.facts.get("appointment_id"))
     is_own = any(
         visit is not None and right.patient_id == visit.patient_id and right.relation == Relation.SELF
         for right in rights_of(choosing.account)
     )
-    shown = card_of(visit) if visit is not None and (is_own or not visit.is_private) else None
-    return page("patient/busy.html", status=409, appointment=shown, times_url=choosing.url(), back_url=choosing.url())
+    if visit is None or (visit.is_private and not is_own):
+        return show_taken(choosing, wanted_at)
+    return page(
+        "patient/busy.html", status=409, appointment=card_of(visit), times_url=choosing.url(), back_url=choosing.url()
+    )
 
 
 def _why(time: FreeTime, wanted_at: datetime, zone: str) -> str:
@@ -151,6 +162,7 @@ def _described(choosing: Choosing, terms: Terms, choice: days.Choice) -> dict[st
         "visit_name": choosing.visit_name,
         "place_name": choosing.place_name,
         "note": choosing.note,
+        "private": choosing.private,
         "back_url": choosing.back_url,
         "keeps": card_of(choosing.keeps) if choosing.keeps else None,
         "post_url": choosing.url(**_days_of(choice)),

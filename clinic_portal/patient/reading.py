@@ -102,6 +102,15 @@ def _signer() -> URLSafeSerializer:
     return URLSafeSerializer(current_app.config["SECRET_KEY"], salt="emergency check")
 
 
+# Whether a visit is kept from people who act for the patient, as it travels in forms.
+PRIVATE = {"yes": True, "no": False, "": None}
+
+
+def read_private(text: str | None) -> str:
+    """The answer to whether a visit is private; anything else is no answer."""
+    return text if text in PRIVATE and text else ""
+
+
 def read_reason(text: str | None) -> CancelReason | None:
     """Why a visit is cancelled, if the patient says so.
 

@@ -33,6 +33,7 @@ from clinic_portal.scheduling.holds import let_go, take_over
 from clinic_portal.scheduling.needs import arrange_interpreter, dismiss_interpreter
 from clinic_portal.scheduling.notes import allowed_note, clean_note
 from clinic_portal.scheduling.people import lock_patient
+from clinic_portal.scheduling.privacy import privacy_of
 from clinic_portal.scheduling.search import Search, Terms, load_terms, own_visits
 from clinic_portal.scheduling.transitions import check_step
 from clinic_portal.scheduling.visits import TOLD, check_movable, give_back, lock_visit, time_to_give_back
@@ -66,11 +67,13 @@ def reserve_slot(
     hold_id: int | None = None,
     origin: Origin | None = None,
     note: str | None = None,
+    is_private: bool | None = None,
 ) -> Appointment:
     """Book a time for a patient with the best practitioner who is free then.
 
     Args: token, the form's own; the same again returns the same visit. hold_id, the time kept for this actor, if any.
-    note, what the patient wrote about it.
+    note, what the patient wrote about it. is_private, whether those who act for the patient may not know of it; None
+    where nobody was asked.
     Times: starts_at is an instant on the grid.
     Commits: submission, session cells, appointment, attempt, audit, messages; rings for the messages.
     Raises: SlotTaken, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest, NotFound, NotAllowed, SubmissionConflict,
@@ -80,7 +83,8 @@ def reserve_slot(
     if search.patient_id is None or search.moving_id is not None:
         raise NotFound
     note = clean_note(note)
-    body = _body("reserve", search, starts_at) | ({"note": note} if note else {})
+    said = {"note": note, "is_private": is_private}
+    body = _body("reserve", search, starts_at) | {name: value for name, value in said.items() if value is not None}
     submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
         return db.get_one(Appointment, earlier_id)
@@ -88,6 +92,7 @@ def reserve_slot(
     placement, terms = _take(db, actor, search, starts_at, hold_id)
     visit = _new_visit(actor, search, placement, terms, origin or ORIGIN_OF[actor.kind])
     visit.note = allowed_note(note, is_sensitive=terms.limits.rules.is_sensitive)
+    visit.is_private = privacy_of(db, actor, visit, is_private)
     db.add(visit)
     db.flush()
     _note_attempt(db, visit, placement, terms.now)

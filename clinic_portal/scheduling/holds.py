@@ -38,10 +38,11 @@ def hold_slot(
     starts_at: datetime,
     kind: HoldKind = HoldKind.PATIENT_CHECKOUT,
     note: str | None = None,
+    is_private: bool | None = None,
 ) -> Hold:
     """Keep a time for somebody for a few minutes; an account keeps one time at once, so an earlier one is let go.
 
-    Args: note, what the patient has written already, before an earlier time was lost.
+    Args: note and is_private, what the patient has written and said already, before an earlier time was lost.
     Commits: the hold, with the cells of its session.
     Raises: SlotTaken, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest, NotFound, NotAllowed, and as the limits:
     NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast, SafetyAnswerMissing.
@@ -59,6 +60,7 @@ def hold_slot(
     placement = place(db, terms, starts_at, old)
     hold = _new_hold(actor.account_id, search, terms, placement, kind)
     hold.note = allowed_note(clean_note(note), is_sensitive=terms.limits.rules.is_sensitive)
+    hold.is_private = is_private
     db.add(hold)
     db.flush()
     return hold

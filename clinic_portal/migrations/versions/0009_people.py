@@ -29,6 +29,7 @@ def upgrade() -> None:
 def _add_needs() -> None:
     for table in ("appointments", "holds"):
         op.execute(f"ALTER TABLE {table} ADD COLUMN extra_minutes INTEGER DEFAULT 0 NOT NULL")
+    op.execute("ALTER TABLE holds ADD COLUMN is_private BOOLEAN")
     op.create_table(
         "patient_needs",
         sa.Column("id", BIG_ID, nullable=False),
