@@ -19,6 +19,7 @@ from clinic_portal.accounts.throttle import forget_old_tries
 from clinic_portal.database import db
 from clinic_portal.models import Location
 from clinic_portal.notifications import delivery
+from clinic_portal.profile.granting import ask_for_reviews
 from clinic_portal.scheduling.holds import close_expired_holds
 from clinic_portal.scheduling.sessions import roll_sessions
 
@@ -102,6 +103,7 @@ def _have_messages_sent() -> None:
 DUTIES = (
     Duty("send messages", _have_messages_sent, _every(4)),
     Duty("close expired holds", close_expired_holds, _every(60)),
+    Duty("ask for reviews of rights", ask_for_reviews, _nightly),
     Duty("forget old tries", forget_old_tries, _nightly),
     Duty("roll horizon", roll_horizon, _nightly, lease=timedelta(minutes=5)),
 )

@@ -20,6 +20,7 @@ COMMON = ("done", "not_needed")
 OUTCOMES: dict[TaskKind, tuple[str, ...]] = {
     TaskKind.CALL: ("told", "letter_sent", "not_reached"),
     TaskKind.INTERPRETER: ("done", "nobody_found", "not_needed"),
+    TaskKind.REVIEW_RIGHT: ("kept", "ended", "not_needed"),
     # Two records are told apart or joined on a page of their own.
     TaskKind.SAME_PERSON: (),
 }

@@ -10,9 +10,8 @@ from flask_admin import expose
 from clinic_portal import clock
 from clinic_portal.accounts.invitations import invitations_of, invite, void_code
 from clinic_portal.backoffice import places, words
-from clinic_portal.backoffice.person import PersonPage, back_to, staff
+from clinic_portal.backoffice.person import PersonPage, back_to, read_id, staff
 from clinic_portal.database import db
-from clinic_portal.errors import NotFound
 from clinic_portal.models import AccountInvitation, Patient
 
 
@@ -43,10 +42,7 @@ class CodesPage(PersonPage):
         )
 
     def _void(self, patient: Patient) -> Any:
-        id_ = request.form["void"]
-        if not id_.isdecimal() or len(id_) > 18:
-            raise NotFound
-        void_code(actor=staff(), patient_id=patient.id, invitation_id=int(id_))
+        void_code(actor=staff(), patient_id=patient.id, invitation_id=read_id(request.form["void"]))
         return back_to(patient, "Nobody can use that code any more.")
 
     def _slip(self, patient: Patient) -> Any:

@@ -34,7 +34,9 @@ class PersonPage(Page):
 
         Raises: NotFound.
         """
-        patient_id = db.session.scalar(select(Patient.id).filter_by(public_id=request.args.get("id", "")))
+        public_id = request.args.get("id", "")
+        known = select(Patient.id).filter_by(public_id=public_id if public_id.isprintable() else "")
+        patient_id = db.session.scalar(known)
         if patient_id is None:
             raise NotFound
         if request.method == "GET":
@@ -45,6 +47,16 @@ class PersonPage(Page):
         """The form, with what is wrong with it."""
         page = self.render(template, patient=patient, problems=problems, back_url=page_of(patient), **context)
         return (page, 422) if problems else page
+
+
+def read_id(text: str) -> int:
+    """The id of a row in a form.
+
+    Raises: NotFound when it cannot be one.
+    """
+    if not text.isascii() or not text.isdecimal() or len(text) > 18:
+        raise NotFound
+    return int(text)
 
 
 def staff() -> Actor:

@@ -16,7 +16,7 @@ from clinic_portal.backoffice.access import location_limit, note_opening
 from clinic_portal.backoffice.appointments import zone_of
 from clinic_portal.backoffice.filters import Choice
 from clinic_portal.backoffice.lists import COUNTED, Column, ReadOnlyList
-from clinic_portal.backoffice.person import staff
+from clinic_portal.backoffice.person import read_id, staff
 from clinic_portal.database import db
 from clinic_portal.errors import BadTransition, InvalidRequest, NotFound
 from clinic_portal.models import (
@@ -170,8 +170,7 @@ class TodoList(ReadOnlyList):
 
         Raises: NotFound.
         """
-        id_ = request.args.get("id", "")
-        query = self.get_query().filter(Task.id == (int(id_) if id_.isdecimal() and len(id_) < 18 else 0))
+        query = self.get_query().filter(Task.id == read_id(request.args.get("id", "")))
         contacts = joinedload(Task.patient).options(selectinload(Patient.contact_points))
         found: Task | None = query.options(*self.loads, contacts).one_or_none()
         if found is None:

@@ -161,6 +161,8 @@ OUTCOME_OF_TASK = {
     "letter_sent": "Letter sent",
     "not_reached": "Could not be reached",
     "not_needed": "Not needed any more",
+    "kept": "The right stays",
+    "ended": "The right has ended",
     "not_same": "Not the same person",
     "newer": "Overtaken by something newer",
 }

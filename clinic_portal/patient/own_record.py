@@ -43,7 +43,7 @@ AS_IT_IS = frozenset({"value", "given_name", "family_name", "called_name", "refe
                       "place", "visit_type", "preferred_language", "zone", "in_your_words", "note"})  # fmt: skip
 # Where a code does not say it by itself.
 LABELS = {"kind": "By", "value": "Address or number", "birth_on": "Birth date", "starts_on": "Since",
-          "ends_on": "Until", "revoked_at": "Given up", "made_at": "When", "opened_at": "When", "role": "Who",
+          "ends_on": "Until", "revoked_at": "Ended", "made_at": "When", "opened_at": "When", "role": "Who",
           "page": "What", "unverified_since": "Not confirmed since", "failed_at": "Does not work since",
           "requested_at": "Asked for", "ended_at": "Ended", "created_at": "Written", "registered_on": "Registered",
           "sequence": "Times moved", "asked_at": "Told", "source": "Told by", "note": "What it is about",

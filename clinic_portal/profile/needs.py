@@ -12,6 +12,7 @@ from clinic_portal.audit import Actor, ActorKind
 from clinic_portal.database import writing
 from clinic_portal.errors import InvalidRequest
 from clinic_portal.models import MAX_NEED_DETAIL, Need, NeedSource, PatientNeed, columns_of
+from clinic_portal.profile.values import one_line
 from clinic_portal.scheduling.needs import INTERPRETED, arrange_for_visits_ahead
 from clinic_portal.scheduling.people import lock_patient
 
@@ -62,7 +63,7 @@ def clean_needs(needs: Wanted) -> dict[Need, str | None]:
 def _clean(need: Need, words: str | None) -> str | None:
     if need not in MISSING:
         return None
-    text = " ".join("".join(letter if letter.isprintable() else " " for letter in words or "").split())
+    text = one_line(words)
     if not any(letter.isalpha() for letter in text):
         raise InvalidRequest(MISSING[need], need=need, is_detail=True)
     if len(text) > MAX_NEED_DETAIL:

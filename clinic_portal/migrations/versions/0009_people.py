@@ -24,6 +24,7 @@ def upgrade() -> None:
     _add_needs()
     _add_attempts()
     _ask_for_calls()
+    _let_rights_be_given()
 
 
 def _add_needs() -> None:
@@ -71,6 +72,12 @@ def _ask_for_calls() -> None:
         "SELECT 'call', MIN(patient_id), appointment_id, '{}', MIN(created_at), MIN(created_at) FROM notifications "
         "WHERE delivery = 'to_call' AND appointment_id IS NOT NULL AND patient_id IS NOT NULL GROUP BY appointment_id"
     )
+
+
+def _let_rights_be_given() -> None:
+    giver = "CONSTRAINT fk_patient_access_granted_by_account_id REFERENCES accounts (id)"
+    for column in (f"granted_by_account_id BIGINT {giver}", "evidence_note VARCHAR(200)", "review_on DATE"):
+        op.execute(f"ALTER TABLE patient_access ADD COLUMN {column}")
 
 
 def _unique_while(name: str, table: str, columns: list[str], condition: str) -> None:
