@@ -40,7 +40,7 @@ NEW_YORK = "America/New_York"
 # The library's own addresses for changing things; none of them may answer.
 CHANGING = ("new/", "edit/", "delete/", "action/", "ajax/update/", "ajax/lookup/", "export/csv/")
 # Where something can be changed: forms of ours, each of which calls one service.
-PATIENT_FORMS = ("patient-codes", "patient-needs", "patient-rights", "patient-same")
+PATIENT_FORMS = ("patient-codes", "patient-needs", "patient-referrals", "patient-rights", "patient-same")
 OTHER_FORMS = ("todo/try", "todo/done", "todo/later", "appointments/private")
 FORMS = {f"/backoffice/{name}/" for name in (*PATIENT_FORMS, *OTHER_FORMS)}
 Get = Callable[..., TestResponse]

@@ -12,6 +12,7 @@ from clinic_portal.backoffice.codes import CodesPage
 from clinic_portal.backoffice.needs import NeedsPage
 from clinic_portal.backoffice.people import PatientList, PractitionerList
 from clinic_portal.backoffice.records import AuditLog, MessageList, SettingsPage
+from clinic_portal.backoffice.referrals import ReferralsPage
 from clinic_portal.backoffice.rights import RightsPage
 from clinic_portal.backoffice.same_person import SamePersonPage
 from clinic_portal.backoffice.schedule import LocationList, SessionList, VisitTypeList
@@ -54,6 +55,7 @@ def install(app: Flask) -> None:
         AuditLog(AuditEntry, "Audit log", "audit", CLINIC),
         NeedsPage("patient_needs", "patient-needs"),
         CodesPage("patient_codes", "patient-codes"),
+        ReferralsPage("patient_referrals", "patient-referrals"),
         RightsPage("patient_rights", "patient-rights"),
         SamePersonPage("patient_same", "patient-same"),
     )

@@ -27,6 +27,8 @@ SUBJECT = {
     "patient_access": "Right to act",
     "patient_needs": "Need",
     "tasks": "Task",
+    "referrals": "Referral",
+    "visit_types": "Visit type",
 }
 # Which table of names an id belongs to.
 NAMED_BY = {"practitioner_id": "practitioners", "location_id": "locations", "visit_type_id": "visit_types"}

@@ -16,6 +16,7 @@ from clinic_portal.backoffice import find, options, places, words
 from clinic_portal.backoffice.access import note_opening
 from clinic_portal.backoffice.changes import changes
 from clinic_portal.backoffice.lists import Column, ReadOnlyList
+from clinic_portal.backoffice.referrals import referrals_of, state_of
 from clinic_portal.database import db
 from clinic_portal.errors import NotFound
 from clinic_portal.models import (
@@ -30,9 +31,12 @@ from clinic_portal.models import (
     PatientNeed,
     Practitioner,
     PractitionerVisitType,
+    Referral,
 )
 from clinic_portal.scheduling.people import records_of
 
+# The tables whose changes are changes of a record.
+RECORD = (Patient, ContactPoint, PatientAccess, PatientNeed, AccountInvitation, Referral)
 # As many visits, and as many changes, as a page tells about one patient.
 SHOWN = 100
 
@@ -96,6 +100,7 @@ def _about(patient: Patient, limit: frozenset[int] | None) -> dict[str, Any]:
         "namesakes": namesakes(db.session(), patient) if patient.merged_into_id is None else [],
         "visits": _visits(patient, limit),
         "rights": _rights(patient),
+        "referrals": [(one, state_of(one)) for one in referrals_of(patient)],
         "open_codes": [code for code in invitations_of(db.session(), patient.id) if code.is_open(clock.now())],
         "history": _history(patient, zone),
     }
@@ -126,7 +131,7 @@ def _rights(patient: Patient) -> list[tuple[PatientAccess, str]]:
 
 def _history(patient: Patient, zone: str) -> list[dict[str, Any]]:
     """What was changed in the record itself; changes of visits stand on the visits' own pages."""
-    kinds = [kind.__tablename__ for kind in (Patient, ContactPoint, PatientAccess, PatientNeed, AccountInvitation)]
+    kinds = [kind.__tablename__ for kind in RECORD]
     query = (
         select(AuditEntry, Account.email)
         .outerjoin(Account, Account.id == AuditEntry.actor_account_id)

@@ -55,6 +55,7 @@ from clinic_portal.models.records import (
     Setting,
     Submission,
 )
+from clinic_portal.models.referrals import MAX_FROM_WHOM, Referral
 from clinic_portal.models.schedule import (
     MAX_CELLS,
     Audience,
@@ -75,14 +76,14 @@ from clinic_portal.models.schedule import (
 from clinic_portal.models.tasks import Task, TaskAttempt, TaskKind, TryOutcome
 
 __all__ = [
-    "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "MAX_EVIDENCE", "MAX_NEED_DETAIL", "MAX_NOTE", "AccessEntry", "AccessPlace",
-    "Account", "AccountInvitation", "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues",
+    "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "MAX_EVIDENCE", "MAX_FROM_WHOM", "MAX_NEED_DETAIL", "MAX_NOTE", "AccessEntry",
+    "AccessPlace", "Account", "AccountInvitation", "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues",
     "AvailabilityException", "AvailabilityRule", "Base", "CancelReason", "CancelledBy", "Channel", "ClinicSession",
     "Closure", "ContactKind", "ContactPoint", "Delivery", "Event", "ExceptionKind", "ExceptionStatus", "Gender", "Hold",
     "HoldEnd", "HoldKind", "IdentityStatus", "Lease", "Location", "Mode", "Need", "NeedSource", "Notification",
     "Origin", "Outcome", "Patient", "PatientAccess", "PatientNeed", "Practitioner", "PractitionerKind",
-    "PractitionerPreference", "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "Relation",
-    "ReleasePolicy", "Role", "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting", "Status", "Submission",
-    "Task", "TaskAttempt", "TaskKind", "Throttle", "TryOutcome", "UTCDateTime", "VisitType", "WhoMayBook", "columns_of",
-    "fold", "id_from_reference", "new_public_id", "years_between",
+    "PractitionerPreference", "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "Referral",
+    "Relation", "ReleasePolicy", "Role", "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting", "Status",
+    "Submission", "Task", "TaskAttempt", "TaskKind", "Throttle", "TryOutcome", "UTCDateTime", "VisitType", "WhoMayBook",
+    "columns_of", "fold", "id_from_reference", "new_public_id", "years_between",
 ]  # fmt: skip

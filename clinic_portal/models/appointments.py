@@ -162,6 +162,8 @@ class Appointment(Base):
     # What was asked for: location_id, needs. And why this practitioner took it: the scores of the choice.
     wishes: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     choice: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    # The referral that it uses up one visit of; a visit that is cancelled gives it back.
+    referral_id: Mapped[int | None] = mapped_column(ForeignKey("referrals.id"))
     is_private: Mapped[bool] = mapped_column(default=False)
     # What the patient wrote about it; for the desk and whoever sees the patient, and never in messages or logs.
     note: Mapped[str | None] = mapped_column(String(MAX_NOTE))

@@ -33,13 +33,15 @@ class ReleasePolicy(enum.StrEnum):
 
 
 class WhoMayBook(enum.StrEnum):
-    """Who may book a kind of visit online; `known_patient` is somebody the clinic has seen or whose identity it knows.
+    """Who may book a kind of visit online; `known_patient` is somebody the clinic has seen or whose identity it knows,
+    `referred` somebody with a referral that the desk has entered.
 
     The desk may book anything for anybody.
     """
 
     ANYONE = "anyone"
     KNOWN_PATIENT = "known_patient"
+    REFERRED = "referred"
     STAFF = "staff"
 
 
@@ -104,6 +106,8 @@ class VisitType(Base):
     max_age: Mapped[int | None]
     # Whether patients are first asked to check that it is no emergency.
     may_be_acute: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Raised with every edit: of two people who edit it at once the second is told.
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
 
     @property
     def message_name(self) -> str:

@@ -32,6 +32,7 @@ SECTIONS = {
     "details": "Your details",
     "contact_points": "How we contact you",
     "needs": "What you need",
+    "referrals": "Referrals",
     "appointments": "Appointments",
     "messages": "Messages about them",
     "who_may_act_for_you": "Who may act for you",
@@ -40,7 +41,8 @@ SECTIONS = {
 }
 # What people wrote themselves is shown as they wrote it.
 AS_IT_IS = frozenset({"value", "given_name", "family_name", "called_name", "reference", "appointment", "practitioner",
-                      "place", "visit_type", "preferred_language", "zone", "in_your_words", "note"})  # fmt: skip
+                      "place", "visit_type", "preferred_language", "zone", "in_your_words", "note",
+                      "from_whom"})  # fmt: skip
 # Where a code does not say it by itself.
 LABELS = {"kind": "By", "value": "Address or number", "birth_on": "Birth date", "starts_on": "Since",
           "ends_on": "Until", "revoked_at": "Ended", "made_at": "When", "opened_at": "When", "role": "Who",

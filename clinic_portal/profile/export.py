@@ -21,6 +21,7 @@ from clinic_portal.models import (
     PatientAccess,
     PatientNeed,
     Recipient,
+    Referral,
     Relation,
 )
 from clinic_portal.models.base import plain
@@ -37,6 +38,7 @@ VISIT = ("reference", "status", "starts_at", "ends_at", "mode", "origin", "reque
          "sequence", "extra_minutes", "note")  # fmt: skip
 MESSAGE = ("event", "channel", "delivery", "created_at", "sent_at")
 NEED = ("asked_at", "source", "ended_at")
+REFERRAL = ("from_whom", "received_on", "valid_until", "visits_allowed", "visits_used", "ended_at")
 RIGHT = ("relation", "starts_on", "ends_on", "revoked_at")
 
 
@@ -62,6 +64,7 @@ def export_data(session: Session, *, actor: Actor, patient_id: int) -> Export:
         "details": _values(patient, DETAILS),
         "contact_points": [_values(one, CONTACT) for one in _contacts(session, patient_id)],
         "needs": [_need(one) for one in _needs(session, patient_id)],
+        "referrals": [_referral(one) for one in _referrals(session, patient_id)],
         "appointments": [_visit(one) for one in _visits(session, patient_id)],
         "messages": [_message(one) for one in _messages(session, patient_id)],
         "who_may_act_for_you": [_values(one, RIGHT) for one in _rights(session, patient_id)],
@@ -95,6 +98,10 @@ def _need(need: PatientNeed) -> Export:
     return {"need": need.kind.value, "in_your_words": need.detail, **_values(need, NEED)}
 
 
+def _referral(referral: Referral) -> Export:
+    return {"visit_type": referral.visit_type.name, **_values(referral, REFERRAL)}
+
+
 def _message(message: Notification) -> Export:
     about = message.appointment.reference if message.appointment else None
     return {**_values(message, MESSAGE), "appointment": about}
@@ -117,6 +124,11 @@ def _contacts(session: Session, patient_id: int) -> list[ContactPoint]:
 
 def _needs(session: Session, patient_id: int) -> list[PatientNeed]:
     return list(session.scalars(select(PatientNeed).filter_by(patient_id=patient_id).order_by(PatientNeed.id)))
+
+
+def _referrals(session: Session, patient_id: int) -> list[Referral]:
+    query = select(Referral).filter_by(patient_id=patient_id).order_by(Referral.id)
+    return list(session.scalars(query.options(joinedload(Referral.visit_type))))
 
 
 def _visits(session: Session, patient_id: int) -> list[Appointment]:

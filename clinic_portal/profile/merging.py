@@ -27,6 +27,7 @@ from clinic_portal.models import (
     PatientNeed,
     PractitionerPreference,
     PreferenceKind,
+    Referral,
     Task,
     TaskKind,
 )
@@ -35,7 +36,7 @@ from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.tasks import close_tasks
 
 # What simply goes over. Nothing in these tables can stand twice for one person.
-GOES_OVER: tuple[Any, ...] = (Hold, Notification)
+GOES_OVER: tuple[Any, ...] = (Hold, Notification, Referral)
 CERTAINTY = (IdentityStatus.SELF_DECLARED, IdentityStatus.MATCHED, IdentityStatus.CHECKED_AT_DESK)
 
 

@@ -24,6 +24,7 @@ from clinic_portal.models import (
     Origin,
     Outcome,
     Status,
+    WhoMayBook,
     columns_of,
 )
 from clinic_portal.notifications import outbox
@@ -34,6 +35,7 @@ from clinic_portal.scheduling.needs import arrange_interpreter, dismiss_interpre
 from clinic_portal.scheduling.notes import allowed_note, clean_note
 from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.scheduling.privacy import privacy_of
+from clinic_portal.scheduling.referrals import give_back_referral, use_referral
 from clinic_portal.scheduling.search import Search, Terms, load_terms, own_visits
 from clinic_portal.scheduling.transitions import check_step
 from clinic_portal.scheduling.visits import TOLD, check_movable, give_back, lock_visit, time_to_give_back
@@ -93,6 +95,8 @@ def reserve_slot(
     visit = _new_visit(actor, search, placement, terms, origin or ORIGIN_OF[actor.kind])
     visit.note = allowed_note(note, is_sensitive=terms.limits.rules.is_sensitive)
     visit.is_private = privacy_of(db, actor, visit, is_private)
+    if terms.limits.rules.who_may_book is WhoMayBook.REFERRED:
+        use_referral(db, visit, clock.local_date(starts_at, terms.zones[placement.location_id]))
     db.add(visit)
     db.flush()
     _note_attempt(db, visit, placement, terms.now)
@@ -302,6 +306,7 @@ def _mark_cancelled(
     settings = load_settings(session)
     give_back(session, visit, settings.number("grid_min"))
     late = timedelta(minutes=settings.number("late_cancel_min", visit.visit_type_id))
+    give_back_referral(session, visit)
     visit.status = Status.CANCELLED
     visit.cancelled_at = now
     visit.cancelled_by = CANCELLED_BY[actor.kind]
@@ -349,6 +354,7 @@ def change_status(
         give_back(db, visit, load_settings(db).number("grid_min"))
         visit.sequence += 1
         dismiss_interpreter(db, visit)
+        give_back_referral(db, visit)
     _mark(visit, to, now, came_too_late)
     db.flush()
     action = "undo" if step.is_undo else ACTION[to]

@@ -33,10 +33,12 @@ from clinic_portal.models import (
     PreferenceKind,
     Status,
     VisitType,
+    WhoMayBook,
 )
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.limits import DAYS_A_MONTH, Limits, Rules, read_person, rules_of
 from clinic_portal.scheduling.needs import GENDER_ASKED, INTERPRETED, extra_minutes, notice_for_interpreter
+from clinic_portal.scheduling.referrals import allowances_of
 from clinic_portal.scheduling.safety import SafetyAnswer
 from clinic_portal.settings import Settings, load_settings
 
@@ -279,7 +281,9 @@ def _limits(
         # A visit does not stand in its own way; and a refusal would tell a proxy of a private one.
         counts=lambda visit: visit.id != search.moving_id and not (visit.is_private and search.by is ActorKind.PROXY),
     )
-    return Limits(rules, person, is_move=search.moving_id is not None)
+    needs_referral = rules.who_may_book is WhoMayBook.REFERRED
+    referrals = allowances_of(session, search.patient_id, search.visit_type_id) if needs_referral else ()
+    return Limits(rules, person, is_move=search.moving_id is not None, referrals=referrals)
 
 
 def _notice(

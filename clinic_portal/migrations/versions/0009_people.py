@@ -14,6 +14,7 @@ branch_labels = None
 depends_on = None
 
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+WHO = "who_may_book IN ('anyone', 'known_patient', 'referred', 'staff')"
 NEEDS = (
     "interpreter", "sign_language", "step_free", "female_clinician", "male_clinician", "longer_visit", "hearing",
     "vision", "carer_present", "easy_read", "large_print", "other",
@@ -25,6 +26,7 @@ def upgrade() -> None:
     _add_attempts()
     _ask_for_calls()
     _let_rights_be_given()
+    _add_referrals()
 
 
 def _add_needs() -> None:
@@ -75,9 +77,46 @@ def _ask_for_calls() -> None:
 
 
 def _let_rights_be_given() -> None:
+    big = _big()
     giver = "CONSTRAINT fk_patient_access_granted_by_account_id REFERENCES accounts (id)"
-    for column in (f"granted_by_account_id BIGINT {giver}", "evidence_note VARCHAR(200)", "review_on DATE"):
+    for column in (f"granted_by_account_id {big} {giver}", "evidence_note VARCHAR(200)", "review_on DATE"):
         op.execute(f"ALTER TABLE patient_access ADD COLUMN {column}")
+
+
+def _add_referrals() -> None:
+    with op.batch_alter_table("visit_types") as batch:
+        batch.add_column(sa.Column("version", sa.Integer(), server_default="1", nullable=False))
+        batch.drop_constraint(op.f("ck_visit_types_who_may_book"), type_="check")
+        batch.create_check_constraint(op.f("ck_visit_types_who_may_book"), WHO)
+    op.create_table(
+        "referrals",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("patient_id", BIG_ID, nullable=False),
+        sa.Column("visit_type_id", sa.Integer(), nullable=False),
+        sa.Column("from_whom", sa.String(120), nullable=False),
+        sa.Column("received_on", sa.Date(), nullable=False),
+        sa.Column("valid_until", sa.Date(), nullable=False),
+        sa.Column("visits_allowed", sa.Integer(), nullable=False),
+        sa.Column("visits_used", sa.Integer(), nullable=False),
+        sa.Column("entered_by_account_id", BIG_ID, nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("visits_used >= 0 AND visits_used <= visits_allowed", name=op.f("ck_referrals_visits_used")),
+        sa.CheckConstraint("received_on <= valid_until", name=op.f("ck_referrals_days")),
+        sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("fk_referrals_patient_id")),
+        sa.ForeignKeyConstraint(["visit_type_id"], ["visit_types.id"], name=op.f("fk_referrals_visit_type_id")),
+        sa.ForeignKeyConstraint(
+            ["entered_by_account_id"], ["accounts.id"], name=op.f("fk_referrals_entered_by_account_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_referrals")),
+    )
+    op.create_index("ix_referrals_patient_id", "referrals", ["patient_id"])
+    link = "CONSTRAINT fk_appointments_referral_id REFERENCES referrals (id)"
+    op.execute(f"ALTER TABLE appointments ADD COLUMN referral_id {_big()} {link}")
+
+
+def _big() -> str:
+    """The type of an id, written out: SQLite knows one kind of whole number."""
+    return "INTEGER" if op.get_bind().dialect.name == "sqlite" else "BIGINT"
 
 
 def _unique_while(name: str, table: str, columns: list[str], condition: str) -> None:
