@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from clinic_portal.audit import Actor, record
 from clinic_portal.database import run, writing
-from clinic_portal.errors import InvalidRequest
+from clinic_portal.errors import InvalidRequest, VersionConflict
 from clinic_portal.models import Setting, VisitType
 
 
@@ -147,6 +147,11 @@ def put_setting(session: Session, name: str, value: Any, visit_type_id: int | No
         kept.value = value
 
 
+def clear_setting(session: Session, name: str, visit_type_id: int) -> None:
+    """Take a visit type's own value away, inside the caller's transaction; the clinic's counts again."""
+    session.execute(delete(Setting).where(Setting.name == name, Setting.visit_type_id == visit_type_id))
+
+
 _CLINICS_OWN = select(Setting.name).where(Setting.visit_type_id.is_(None))
 
 
@@ -160,16 +165,28 @@ def missing_settings(session: Session) -> list[str]:
 
 
 @writing
-def change_setting(session: Session, *, actor: Actor, name: str, value: Any, visit_type: str | None = None) -> None:
+def change_setting(
+    session: Session,
+    *,
+    actor: Actor,
+    name: str,
+    value: Any,
+    visit_type: str | None = None,
+    expected: Any = None,
+) -> None:
     """Set one of the clinic's own values, for all visits or for the visit type of this name.
 
+    Args: expected, the value that whoever changes it has seen; None asks nothing.
     Commits: the setting, audit.
-    Raises: InvalidRequest as `put_setting`, for the grid, and when not exactly one visit type has this name.
+    Raises: InvalidRequest as `put_setting`, for the grid, and when not exactly one visit type has this name;
+    VersionConflict when the value is another than the expected one.
     """
     if name == "grid_min":
         raise InvalidRequest("grid_min is chosen at the first start (GRID_MIN) and stays.")
     visit_type_id = None if visit_type is None else _visit_type_named(session, visit_type)
     before = load_settings(session).value(name, visit_type_id) if name in BY_NAME else None
+    if expected is not None and before != expected:
+        raise VersionConflict(value=before)
     put_setting(session, name, value, visit_type_id)
     session.flush()
     row = session.scalars(select(Setting).filter_by(name=name, visit_type_id=visit_type_id)).one()

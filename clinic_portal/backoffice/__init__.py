@@ -9,6 +9,7 @@ from flask_admin.theme import Theme
 from clinic_portal.accounts import STAFF
 from clinic_portal.backoffice.appointments import AppointmentList
 from clinic_portal.backoffice.codes import CodesPage
+from clinic_portal.backoffice.limits import SettingPage, VisitTypePage
 from clinic_portal.backoffice.needs import NeedsPage
 from clinic_portal.backoffice.people import PatientList, PractitionerList
 from clinic_portal.backoffice.records import AuditLog, MessageList, SettingsPage
@@ -53,6 +54,8 @@ def install(app: Flask) -> None:
         LocationList(Location, "Locations", "locations", CLINIC),
         SettingsPage(name="Settings", endpoint="backoffice_settings", url="settings", category=CLINIC),
         AuditLog(AuditEntry, "Audit log", "audit", CLINIC),
+        VisitTypePage("Visit types", "visit_type", "visit-type"),
+        SettingPage("Settings", "setting", "setting"),
         NeedsPage("patient_needs", "patient-needs"),
         CodesPage("patient_codes", "patient-codes"),
         ReferralsPage("patient_referrals", "patient-referrals"),

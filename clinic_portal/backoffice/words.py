@@ -27,6 +27,7 @@ from clinic_portal.models import (
     Status,
     TaskKind,
     TryOutcome,
+    WhoMayBook,
 )
 from clinic_portal.scheduling import needs
 
@@ -134,6 +135,12 @@ RELATION = {
     Relation.CARER: "Carer",
     Relation.POWER_OF_ATTORNEY: "Power of attorney",
     Relation.OTHER: "Other",
+}
+WHO_MAY_BOOK = {
+    WhoMayBook.ANYONE: "Everybody",
+    WhoMayBook.KNOWN_PATIENT: "Patients whom the clinic has seen or knows",
+    WhoMayBook.REFERRED: "Patients with a referral",
+    WhoMayBook.STAFF: "Only staff",
 }
 TASK = {
     TaskKind.CALL: "Call the patient",
