@@ -5,7 +5,7 @@ PYTEST = .venv/bin/python -m pytest
 FAST = not slow and not postgres and not browser
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup assets reset-demo test fast check bench clean
+.PHONY: help run setup assets translations reset-demo test fast check bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -17,6 +17,12 @@ run: setup ## Start the portal: everything it needs, one address, Ctrl-C stops i
 	@exec .venv/bin/clinic-portal run
 
 assets: setup ## Rebuild styles and scripts if their sources changed
+
+translations: setup ## Collect the texts of pages and mails into the catalogues, to be translated there
+	@mkdir -p .data
+	@.venv/bin/pybabel -q extract -F pyproject.toml -k NN_:1,2 -o .data/messages.pot --omit-header --sort-output --add-location=file .
+	@.venv/bin/pybabel -q update -i .data/messages.pot -d clinic_portal/translations --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --no-wrap
+	@.venv/bin/python static/build_assets.py
 
 reset-demo: setup ## Throw the demo clinic away and make it again (refuses production)
 	@.venv/bin/clinic-portal reset-demo
@@ -43,5 +49,5 @@ bench: ## Measure the core, with the figures of the README
 	@.venv/bin/python -m tests.bench
 
 clean: ## Remove what was built or installed; keeps the data folder
-	rm -rf .venv static/node_modules static/dist build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv static/node_modules static/dist clinic_portal/translations/*/*/*.mo build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

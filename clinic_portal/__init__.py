@@ -12,6 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from clinic_portal import accounts, backoffice, database, demo, doctor, entrance, health, mails, patient, queues, web
 from clinic_portal.config import DEMO, Config, load_config
 from clinic_portal.database import db
+from clinic_portal.languages import N_
 from clinic_portal.models import RoleName
 from clinic_portal.web.assets import folder
 
@@ -19,13 +20,13 @@ ROOT = Path(__file__).resolve().parent
 
 PATIENT, PRACTITIONER = frozenset({RoleName.PATIENT}), frozenset({RoleName.PRACTITIONER})
 NAV = (
-    web.NavItem("Book", "patient.who", PATIENT),
-    web.NavItem("Your appointments", "patient.appointments", PATIENT),
-    web.NavItem("Your details", "patient.profile", PATIENT),
-    web.NavItem("Your day", "doctor.day", PRACTITIONER),
+    web.NavItem(N_("Book"), "patient.who", PATIENT),
+    web.NavItem(N_("Your appointments"), "patient.appointments", PATIENT),
+    web.NavItem(N_("Your details"), "patient.profile", PATIENT),
+    web.NavItem(N_("Your day"), "doctor.day", PRACTITIONER),
     web.NavItem("Back office", "backoffice.index", frozenset(accounts.STAFF)),
-    web.NavItem("Your account", "entrance.account", frozenset(RoleName)),
-    web.NavItem("Sign in", "security.login"),
+    web.NavItem(N_("Your account"), "entrance.account", frozenset(RoleName)),
+    web.NavItem(N_("Sign in"), "security.login"),
 )
 
 

@@ -1,8 +1,16 @@
-"""Refusals of the domain, each with a stable code. Only `web.py` turns them into HTTP."""
+"""Refusals of the domain, each with a stable code. Only `web.py` turns them into HTTP.
+
+Each says in English what is wrong, with named facts; `wording.say` says it in the reader's language. Without words of
+its own it says the first line of its class.
+"""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
+
+# One text, or for something that is counted by the fact `num` the text for one and that for many.
+Message = str | tuple[str, str]
 
 
 class DomainError(Exception):
@@ -10,9 +18,10 @@ class DomainError(Exception):
 
     code = "refused"
 
-    def __init__(self, message: str = "", **facts: Any) -> None:
-        super().__init__(message or (self.__doc__ or "").splitlines()[0])
+    def __init__(self, message: Message = "", **facts: Any) -> None:
+        self.message = message or (self.__doc__ or "").splitlines()[0]
         self.facts = facts
+        super().__init__(_in_english(self.message, facts))
 
 
 class NotFound(DomainError):
@@ -133,3 +142,13 @@ class Busy(DomainError):
     """The portal is too busy right now; nothing was changed."""
 
     code = "busy"
+
+
+def _in_english(message: Message, facts: dict[str, Any]) -> str:
+    if isinstance(message, tuple):
+        message = message[0] if facts["num"] == 1 else message[1]
+    return message % {name: _plain(value) for name, value in facts.items()} if facts else message
+
+
+def _plain(value: Any) -> Any:
+    return f"{value:%A} {value.day} {value:%B %Y}" if type(value) is date else value

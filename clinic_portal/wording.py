@@ -1,28 +1,64 @@
-"""How days and times are said to people, in pages and in mails alike. Pure; every time is told in the place's zone."""
+"""How days, times and refusals are said to people, in pages and in mails alike, in the language of the reader.
+
+Every time is told in the place's zone. Formats are CLDR's; what was said once is kept, because pages repeat it.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime, time
+from functools import lru_cache
+from typing import Any
 
-from clinic_portal import clock
+from babel.dates import format_date, format_time
+
+from clinic_portal import clock, languages
+from clinic_portal.errors import DomainError
 
 _MIDDAY = time(12)
 _MIDNIGHT = time(0)
 
 
+@dataclass(frozen=True)
+class Patterns:
+    """How one language writes a day, in the letters of CLDR (Unicode TR 35)."""
+
+    long: str
+    short: str
+    plain: str
+    weekday: str
+    day_month: str
+
+
+_PATTERNS = {
+    languages.ENGLISH: Patterns("EEEE d MMMM y", "EEEE d MMMM", "d MMMM y", "ccc", "d MMM"),
+    "de": Patterns("EEEE, d. MMMM y", "EEEE, d. MMMM", "d. MMMM y", "ccc", "d. MMM"),
+}
+
+
 def date_long(day: date) -> str:
     """A calendar day in full: "Tuesday 24 November 2026"."""
-    return f"{day:%A} {day.day} {day:%B} {day.year}"
+    return _date(day, "long", languages.current())
 
 
 def date_short(day: date) -> str:
     """A calendar day whose year is plain: "Tuesday 24 November"."""
-    return f"{day:%A} {day.day} {day:%B}"
+    return _date(day, "short", languages.current())
 
 
 def date_plain(day: date) -> str:
     """A calendar day without its weekday: "24 November 2026"."""
-    return f"{day.day} {day:%B} {day.year}"
+    return _date(day, "plain", languages.current())
+
+
+def weekday_short(day: date) -> str:
+    """The day of the week where there is little room: "Tue"."""
+    return _date(day, "weekday", languages.current())
+
+
+def day_month(day: date) -> str:
+    """Day and month where there is little room: "24 Nov"."""
+    return _date(day, "day_month", languages.current())
 
 
 def day_long(instant: datetime, zone: str) -> str:
@@ -35,9 +71,10 @@ def time_short(instant: datetime, zone: str) -> str:
 
     Times: an hour that the wall clock shows twice carries its zone's name: "1:30am BST".
     """
-    shown = clock.local(instant, zone)
+    shown, language = clock.local(instant, zone), languages.current()
+    said = _time(shown.time(), language)
     # DST: without the name, the two half past ones of that night could not be told apart.
-    return f"{_said(shown.time())} {shown.tzname()}" if clock.is_repeated(instant, zone) else _said(shown.time())
+    return f"{said} {shown.tzname()}" if clock.is_repeated(instant, zone) else said
 
 
 def day_and_time(instant: datetime, zone: str) -> str:
@@ -45,7 +82,29 @@ def day_and_time(instant: datetime, zone: str) -> str:
     return f"{date_short(clock.local_date(instant, zone))}, {time_short(instant, zone)}"
 
 
-def _said(shown: time) -> str:
+def say(error: DomainError) -> str:
+    """Why something was refused, to the reader of the page; `str(error)` is for logs."""
+    facts = {name: _fact(value) for name, value in error.facts.items()}
+    if isinstance(error.message, tuple):
+        return languages.ngettext(*error.message, **facts)
+    return languages._(error.message, **facts)
+
+
+def _fact(value: Any) -> Any:
+    return date_long(value) if isinstance(value, date) and not isinstance(value, datetime) else value
+
+
+@lru_cache(maxsize=2048)
+def _date(day: date, pattern: str, language: str) -> str:
+    return format_date(day, getattr(_PATTERNS[language], pattern), locale=language)
+
+
+@lru_cache(maxsize=2048)
+def _time(shown: time, language: str) -> str:
+    return _english_time(shown) if language == languages.ENGLISH else format_time(shown, "HH:mm 'Uhr'", locale=language)
+
+
+def _english_time(shown: time) -> str:
     shown = shown.replace(second=0, microsecond=0)
     if shown == _MIDDAY:
         return "12 midday"

@@ -1,5 +1,6 @@
 """Build what browsers fetch: compile the style sheet, copy the few library files we serve, stamp each name by content.
 
+And compile the catalogues of other languages into the form that is fast to read.
 Runs as a build hook of the package and by hand (`make assets`). Needs no Node on the machine: a wheel brings it.
 Does nothing when no source has changed since the last build.
 """
@@ -14,12 +15,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 HERE = Path(__file__).resolve().parent
 MODULES = HERE / "node_modules"
 DIST = HERE / "dist"
 LOCK = HERE / "package-lock.json"
+CATALOGUES = HERE.parent / "clinic_portal" / "translations"
 
 LIBRARY_FILES = {
     "htmx.min.js": "htmx.org/dist/htmx.min.js",
@@ -50,7 +54,25 @@ class AssetsHook(BuildHookInterface[Any]):
 
 
 def build() -> bool:
-    """Bring static/dist up to date; say whether there was anything to do."""
+    """Bring static/dist and the catalogues up to date; say whether there was anything to do."""
+    return any([_build_catalogues(), _build_dist()])
+
+
+def _build_catalogues() -> bool:
+    """Compile each catalogue that has changed since it was compiled last."""
+    changed = [path for path in sorted(CATALOGUES.glob("*/LC_MESSAGES/*.po")) if _is_newer(path)]
+    for path in changed:
+        with path.open("rb") as source, path.with_suffix(".mo").open("wb") as target:
+            write_mo(target, read_po(source, abort_invalid=True))
+    return bool(changed)
+
+
+def _is_newer(path: Path) -> bool:
+    compiled = path.with_suffix(".mo")
+    return not compiled.exists() or compiled.stat().st_mtime <= path.stat().st_mtime
+
+
+def _build_dist() -> bool:
     key = _hash(b"".join(path.read_bytes() for path in _sources()))
     stamp = DIST / ".stamp"
     if stamp.exists() and stamp.read_text() == key:

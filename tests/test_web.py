@@ -32,7 +32,8 @@ from tests.world import NOW, World, at
 PUBLIC = {"static", "patient.home", "security.login", "security.logout", "health.alive", "health.ready", "mails.index",
           "mails.show", "mails.html", "mails.calendar", "mails.raw", "entrance.register", "entrance.confirm_again",
           "entrance.confirm", "entrance.sent", "entrance.forgotten", "entrance.new_password",
-          "entrance.confirm_new_email", "patient.verify_email", "patient.privacy"}  # fmt: skip
+          "entrance.confirm_new_email", "patient.verify_email", "patient.privacy",
+          "entrance.choose_language"}  # fmt: skip
 # Pages of those who see or are patients answer 403 or 404 to everybody else; "start" only sends people on.
 ALLOWED = {
     "patient": {"alice", "bob"},

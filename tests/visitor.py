@@ -40,10 +40,10 @@ class _Forms(HTMLParser):
 
 
 def forms_of(answer: TestResponse) -> list[Form]:
-    """The forms of a page, without the sign-out button that every page has."""
+    """The forms of a page, without those to sign out and to change the language that every page has."""
     parser = _Forms()
     parser.feed(answer.text)
-    return [form for form in parser.forms if form.action != "/logout"]
+    return [form for form in parser.forms if form.action not in ("/logout", "/language")]
 
 
 class Visitor:

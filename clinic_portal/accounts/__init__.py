@@ -19,6 +19,7 @@ from clinic_portal.audit import Actor, ActorKind
 from clinic_portal.config import Config
 from clinic_portal.database import db, writing
 from clinic_portal.errors import NotAllowed, NotFound
+from clinic_portal.languages import FOLDER, N_
 from clinic_portal.models import (
     Account,
     Appointment,
@@ -65,7 +66,7 @@ datastore = Accounts(db, Account, Role)
 def install(app: Flask, config: Config) -> None:
     """Set Flask-Security up: sign in and out only; nothing tells whether an address has an account."""
     is_https = config.base_url.startswith("https:")
-    wrong = ("The e-mail address or the password is not right.", "error")
+    wrong = (N_("The e-mail address or the password is not right."), "error")
     app.config.update(
         SECRET_KEY=config.secret_key,
         SESSION_COOKIE_SECURE=is_https,
@@ -82,7 +83,10 @@ def install(app: Flask, config: Config) -> None:
         SECURITY_RETURN_GENERIC_RESPONSES=True,
         SECURITY_MSG_GENERIC_AUTHN_FAILED=wrong,
         SECURITY_MSG_DISABLED_ACCOUNT=wrong,
-        SECURITY_MSG_UNAUTHENTICATED=("Sign in to go on.", "info"),
+        SECURITY_MSG_UNAUTHENTICATED=(N_("Sign in to go on."), "info"),
+        # Its own catalogue, and ours after it for what we say differently.
+        SECURITY_I18N_DOMAIN="flask_security;messages",
+        SECURITY_I18N_DIRNAME=["builtin", str(FOLDER)],
         SECURITY_POST_LOGIN_VIEW="/start",
         SECURITY_STATIC_FOLDER=None,
     )

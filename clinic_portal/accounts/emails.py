@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from clinic_portal.errors import InvalidRequest
+from clinic_portal.languages import N_
 from clinic_portal.models import Account
 
 LONGEST = 254
@@ -31,11 +32,11 @@ def clean(typed: str) -> str:
     """
     typed = typed.strip()
     if not typed:
-        raise InvalidRequest("Enter your e-mail address")
+        raise InvalidRequest(N_("Enter your e-mail address"))
     try:
         found = validate_email(typed[: LONGEST + 1], check_deliverability=False).normalized
     except EmailNotValidError as error:
-        raise InvalidRequest("Enter an e-mail address like name@example.com") from error
+        raise InvalidRequest(N_("Enter an e-mail address like name@example.com")) from error
     return found.lower()
 
 

@@ -14,6 +14,7 @@ from clinic_portal.accounts.registering import grant
 from clinic_portal.accounts.tokens import keyed
 from clinic_portal.database import writing
 from clinic_portal.errors import InvalidRequest, NotAllowed, NotFound
+from clinic_portal.languages import N_
 from clinic_portal.models import (
     Account,
     AccountInvitation,
@@ -34,7 +35,7 @@ from clinic_portal.tasks import close_tasks
 # Nothing in it looks or sounds like another: no 0 O, 1 I L, 5 S, 2 Z, 8 B, U V.
 ALPHABET = "34679ACDEFGHJKMNPQRTWXY"
 LENGTH = 10
-WRONG = "The code or the date of birth is not right, or the code is too old. Check both, or call us."
+WRONG = N_("The code or the date of birth is not right, or the code is too old. Check both, or call us.")
 
 
 @writing
@@ -164,7 +165,9 @@ def _make_room(session: Session, right: PatientAccess, patient: Patient) -> None
     if own.identity_status != IdentityStatus.SELF_DECLARED or own.birth_on != patient.birth_on:
         raise InvalidRequest(WRONG)
     if session.scalar(select(exists().where(Appointment.patient_id == own.id))):
-        raise InvalidRequest("You already have appointments with this account. Call us, and we will join your records.")
+        raise InvalidRequest(
+            N_("You already have appointments with this account. Call us, and we will join your records.")
+        )
     own.merged_into_id, right.revoked_at = patient.id, clock.now()
     close_tasks(session, audit.SYSTEM, TaskKind.SAME_PERSON, "joined", patient_id=own.id)
 

@@ -13,6 +13,7 @@ from clinic_portal.accounts import actor_of, emails, tokens
 from clinic_portal.accounts.same_person import ask_about_account
 from clinic_portal.database import writing
 from clinic_portal.errors import InvalidRequest
+from clinic_portal.languages import N_
 from clinic_portal.models import Account, Event
 from clinic_portal.notifications.account_outbox import tell_account, tell_if_there_is
 
@@ -37,13 +38,13 @@ def check_new(password: str, *known: str) -> None:
     plain = password.casefold()
     told = {part for each in known for part in (each.casefold(), each.casefold().partition("@")[0]) if part}
     if not password:
-        raise InvalidRequest("Enter a password")
+        raise InvalidRequest(N_("Enter a password"))
     if len(password) < SHORTEST:
-        raise InvalidRequest(f"Password must have {SHORTEST} characters or more")
+        raise InvalidRequest(N_("Password must have %(least)s characters or more"), least=SHORTEST)
     if len(password) > LONGEST:
-        raise InvalidRequest(f"Password must have {LONGEST} characters or fewer")
+        raise InvalidRequest(N_("Password must have %(most)s characters or fewer"), most=LONGEST)
     if plain in TOO_COMMON | told or len(set(plain)) < 4:
-        raise InvalidRequest("Choose a password that is harder to guess")
+        raise InvalidRequest(N_("Choose a password that is harder to guess"))
 
 
 def hashed(password: str) -> str:

@@ -14,6 +14,7 @@ from clinic_portal.accounts import _today, actor_of, emails, tokens
 from clinic_portal.accounts.passwords import new_uniquifier
 from clinic_portal.accounts.same_person import ask_about_account
 from clinic_portal.database import writing
+from clinic_portal.languages import ENGLISH
 from clinic_portal.models import (
     Account,
     ContactKind,
@@ -39,6 +40,8 @@ class Person:
     family_name: str
     birth_on: date
     email: str
+    # In which they read the page, and will read their mails.
+    language: str = ENGLISH
 
 
 def register(person: Person, password_hash: str) -> None:
@@ -69,6 +72,7 @@ def _register(session: Session, person: Person, password_hash: str) -> None:
         _describe(patient, person)
     # Nobody has shown yet that the address is theirs: the newest who says so counts, and older links are dead.
     account.password, account.fs_uniquifier = password_hash, new_uniquifier()
+    account.language = person.language
     session.flush()
     audit.record(session, actor_of(account), "register", account, patient_id=patient.id)
     tell_account(session, account.id, Event.CONFIRM_EMAIL)
@@ -149,6 +153,7 @@ def _add_patient(session: Session, account: Account, person: Person) -> Patient:
 def _describe(patient: Patient, person: Person) -> None:
     patient.given_name, patient.family_name = person.given_name, person.family_name
     patient.called_name, patient.birth_on = person.given_name, person.birth_on
+    patient.preferred_language = person.language
     patient.search_name = fold(f"{person.family_name} {person.given_name}")
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from clinic_portal.languages import N_
 from clinic_portal.models import Account, Role, RoleGrant, RoleName
 from clinic_portal.profile.notice import VERSION
 
@@ -16,12 +17,12 @@ from clinic_portal.profile.notice import VERSION
 PASSWORD = "harbour-demo"  # noqa: S105
 DESK_EMAIL, ADMIN_EMAIL = "desk@example.org", "admin@example.org"
 SIGN_INS = (
-    ("A patient", "maya.fernandes@example.com"),
-    ("A mother of two", "joanna.nowak@example.com"),
-    ("A daughter who helps her father", "helen.whitfield@example.com"),
-    ("A doctor", "amara.okafor@example.org"),
-    ("Front desk", DESK_EMAIL),
-    ("Administrator", ADMIN_EMAIL),
+    (N_("A patient"), "maya.fernandes@example.com"),
+    (N_("A mother of two"), "joanna.nowak@example.com"),
+    (N_("A daughter who helps her father"), "helen.whitfield@example.com"),
+    (N_("A doctor"), "amara.okafor@example.org"),
+    (N_("Front desk"), DESK_EMAIL),
+    (N_("Administrator"), ADMIN_EMAIL),
 )
 CLINIC_ROLES = (RoleName.PRACTITIONER, RoleName.FRONT_DESK, RoleName.ADMIN)
 

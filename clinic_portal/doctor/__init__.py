@@ -11,6 +11,7 @@ from clinic_portal.accounts import practitioner_for, roles_required, signed_in_a
 from clinic_portal.database import db
 from clinic_portal.doctor.day import home_zone, read_day
 from clinic_portal.errors import InvalidRequest
+from clinic_portal.languages import N_
 from clinic_portal.models import RoleName
 from clinic_portal.web import page
 
@@ -58,7 +59,7 @@ def _asked_day() -> date | None:
     try:
         asked = date.fromisoformat(text)
     except ValueError:
-        raise InvalidRequest("Write the day as year, month and day: 2026-03-02.") from None
+        raise InvalidRequest(N_("Write the day as year, month and day: 2026-03-02.")) from None
     if not 2000 <= asked.year < 2200:
-        raise InvalidRequest("That day is too far away.")
+        raise InvalidRequest(N_("That day is too far away."))
     return asked

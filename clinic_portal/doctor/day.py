@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from clinic_portal import clock
+from clinic_portal.languages import ngettext
 from clinic_portal.models import (
     ACTIVE,
     Appointment,
@@ -160,7 +161,7 @@ def _age(patient: Patient, on: date) -> str | None:
     years = patient.age_on(on)
     if years is None:
         return None
-    return "1 year" if years == 1 else f"{years} years"
+    return ngettext("%(num)d year", "%(num)d years", years)
 
 
 def _holds(session: Session, practitioner: Practitioner, low: datetime, high: datetime) -> list[Busy]:

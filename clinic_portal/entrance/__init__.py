@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flask import Flask
 
-from clinic_portal.entrance import account, forgetting, linking, registering, sign_in
+from clinic_portal.entrance import account, forgetting, language, linking, registering, sign_in
 from clinic_portal.entrance.blueprint import blueprint
 
 __all__ = ["install"]
 
 # Views register themselves when their modules are read.
-VIEWS = (registering, forgetting, account, linking)
+VIEWS = (registering, forgetting, account, linking, language)
 
 
 def install(app: Flask) -> None:

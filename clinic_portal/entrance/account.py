@@ -10,6 +10,7 @@ from clinic_portal.accounts.throttle import Kind
 from clinic_portal.database import db
 from clinic_portal.entrance.blueprint import blueprint, give_back, take_try
 from clinic_portal.entrance.forms import Form, read_email, read_new_password
+from clinic_portal.languages import _
 from clinic_portal.models import Account
 from clinic_portal.web import page, see_other
 
@@ -32,7 +33,7 @@ def change_password() -> Response:
         if not form.errors and _knows_password(mine, form):
             changed = passwords.change_password(account_id=mine.id, password_hash=passwords.hashed(password))
             login_user(changed, remember=False)
-            flash("Your password is changed. Other devices are signed out.", "success")
+            flash(_("Your password is changed. Other devices are signed out."), "success")
             return see_other(url_for("entrance.account"))
     return page("entrance/change_password.html", status=form.status, form=form, errors=form.errors, email=mine.email,
                 back_url=url_for("entrance.account"))  # fmt: skip
@@ -66,7 +67,7 @@ def confirm_new_email(token: str) -> Response:
     """Confirm your new e-mail address. Opening the link changes nothing."""
     if request.method == "POST":
         addresses.change_email(token)
-        flash("Your e-mail address is changed. Sign in with the new one from now on.", "success")
+        flash(_("Your e-mail address is changed. Sign in with the new one from now on."), "success")
         return see_other(url_for("start"))
     found = tokens.read(db.session(), tokens.Purpose.CHANGE_EMAIL, token)
     return page("entrance/confirm.html", email=found.pending_email)
@@ -74,7 +75,7 @@ def confirm_new_email(token: str) -> Response:
 
 def _ask_for_old_password(form: Form) -> None:
     if not request.form.get("old_password"):
-        form.wrong("old_password", "Enter the password you use now")
+        form.wrong("old_password", _("Enter the password you use now"))
 
 
 def _knows_password(mine: Account, form: Form) -> bool:
@@ -82,7 +83,7 @@ def _knows_password(mine: Account, form: Form) -> bool:
     who = str(mine.id)
     take_try(Kind.PASSWORD, who)
     if not passwords.is_right(mine, request.form.get("old_password", "")):
-        form.wrong("old_password", "The password you use now is not right")
+        form.wrong("old_password", _("The password you use now is not right"))
         return False
     give_back(Kind.PASSWORD, who)
     return True

@@ -10,6 +10,7 @@ from clinic_portal.accounts.throttle import Kind
 from clinic_portal.database import db
 from clinic_portal.entrance.blueprint import blueprint, take_try
 from clinic_portal.entrance.forms import Form, read_email, read_new_password
+from clinic_portal.languages import _
 from clinic_portal.web import page, see_other
 
 
@@ -38,6 +39,6 @@ def new_password(token: str) -> Response:
             passwords.set_password(token=token, password_hash=passwords.hashed(password))
             throttle.give_back(Kind.SIGN_IN, who=email, network=None)
             logout_user()
-            flash("Your password is changed. You can sign in with it now.", "success")
+            flash(_("Your password is changed. You can sign in with it now."), "success")
             return see_other(url_for("security.login"))
     return page("entrance/new_password.html", status=form.status, form=form, errors=form.errors, email=account.email)

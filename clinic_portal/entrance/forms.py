@@ -11,9 +11,41 @@ from clinic_portal import clock
 from clinic_portal.accounts import emails, passwords
 from clinic_portal.accounts.registering import Person
 from clinic_portal.errors import InvalidRequest
+from clinic_portal.languages import N_, _, current
+from clinic_portal.wording import say
 
 LONGEST_NAME = 80
 OLDEST_YEARS = 125
+
+
+@dataclass(frozen=True)
+class NameWords:
+    """What is said when a name is not right."""
+
+    missing: str
+    too_long: str
+    no_letters: str
+
+
+FIRST_NAME = NameWords(
+    N_("Enter your first name"),
+    N_("First name must have %(most)s characters or fewer"),
+    N_("Enter your first name in letters"),
+)
+LAST_NAME = NameWords(
+    N_("Enter your last name"),
+    N_("Last name must have %(most)s characters or fewer"),
+    N_("Enter your last name in letters"),
+)
+# Which boxes of a birth date are empty, and what is said then.
+MISSING_PARTS = {
+    ("day",): N_("Date of birth must include a day"),
+    ("month",): N_("Date of birth must include a month"),
+    ("year",): N_("Date of birth must include a year"),
+    ("day", "month"): N_("Date of birth must include a day and a month"),
+    ("day", "year"): N_("Date of birth must include a day and a year"),
+    ("month", "year"): N_("Date of birth must include a month and a year"),
+}
 
 
 @dataclass(frozen=True)
@@ -52,24 +84,24 @@ class Form:
 
 def read_person(form: Form) -> tuple[Person | None, str]:
     """Who wants to register, and with which password; None when something is wrong."""
-    given_name = _name(form, "given_name", "first name")
-    family_name = _name(form, "family_name", "last name")
+    given_name = _name(form, "given_name", FIRST_NAME)
+    family_name = _name(form, "family_name", LAST_NAME)
     birth_on = read_birth_date(form)
     email = read_email(form)
     password = read_new_password(form, email or "", given_name, family_name)
     if form.errors or birth_on is None or email is None:
         return None, ""
-    return Person(given_name, family_name, birth_on, email), password
+    return Person(given_name, family_name, birth_on, email, current()), password
 
 
-def _name(form: Form, name: str, what: str) -> str:
+def _name(form: Form, name: str, words: NameWords) -> str:
     value = form.text(name)
     if not value:
-        form.wrong(name, f"Enter your {what}")
+        form.wrong(name, _(words.missing))
     elif len(value) > LONGEST_NAME:
-        form.wrong(name, f"{what.capitalize()} must have {LONGEST_NAME} characters or fewer")
+        form.wrong(name, _(words.too_long, most=LONGEST_NAME))
     elif "@" in value or not any(letter.isalpha() for letter in value):
-        form.wrong(name, f"Enter your {what} in letters")
+        form.wrong(name, _(words.no_letters))
     return value
 
 
@@ -79,29 +111,29 @@ def read_birth_date(form: Form, name: str = "birth") -> date | None:
     try:
         return _birth_date(parts)
     except InvalidRequest as error:
-        form.wrong(name, str(error))
+        form.wrong(name, say(error))
         return None
 
 
 def _birth_date(parts: dict[str, str]) -> date:
-    missing = [part for part, text in parts.items() if not text]
+    missing = tuple(part for part, text in parts.items() if not text)
     if len(missing) == len(parts):
-        raise InvalidRequest("Enter your date of birth")
+        raise InvalidRequest(N_("Enter your date of birth"))
     if missing:
-        raise InvalidRequest(f"Date of birth must include a {' and a '.join(missing)}")
+        raise InvalidRequest(MISSING_PARTS[missing])
     if not all(text.isdecimal() and text.isascii() for text in parts.values()):
-        raise InvalidRequest("Date of birth must be a real date, like 31 3 1980")
+        raise InvalidRequest(N_("Date of birth must be a real date, like 31 3 1980"))
     if len(parts["year"]) != 4:
-        raise InvalidRequest("Year of birth must have 4 numbers, like 1980")
+        raise InvalidRequest(N_("Year of birth must have 4 numbers, like 1980"))
     try:
         born = date(int(parts["year"]), int(parts["month"]), int(parts["day"]))
     except ValueError as error:
-        raise InvalidRequest("Date of birth must be a real date, like 31 3 1980") from error
+        raise InvalidRequest(N_("Date of birth must be a real date, like 31 3 1980")) from error
     today = clock.now().date()
     if born > today:
-        raise InvalidRequest("Date of birth must be in the past")
+        raise InvalidRequest(N_("Date of birth must be in the past"))
     if today.year - born.year > OLDEST_YEARS:
-        raise InvalidRequest("Check the year of your date of birth")
+        raise InvalidRequest(N_("Check the year of your date of birth"))
     return born
 
 
@@ -110,11 +142,14 @@ def read_email(form: Form, name: str = "email") -> str | None:
     try:
         email = emails.clean(request.form.get(name, ""))
     except InvalidRequest as error:
-        form.wrong(name, str(error))
+        form.wrong(name, say(error))
         return None
     meant = emails.likely_meant(email)
     if meant is not None and request.form.get("email_asked") != email:
-        form.wrong(name, f"Did you mean {meant}? If {email} is right, continue with it as it is")
+        form.wrong(
+            name,
+            _("Did you mean %(meant)s? If %(email)s is right, continue with it as it is", meant=meant, email=email),
+        )
     return email
 
 
@@ -124,5 +159,5 @@ def read_new_password(form: Form, *known: str) -> str:
     try:
         passwords.check_new(password, *known)
     except InvalidRequest as error:
-        form.wrong("password", str(error))
+        form.wrong("password", say(error))
     return password

@@ -11,6 +11,7 @@ from clinic_portal.accounts.throttle import Kind
 from clinic_portal.database import db
 from clinic_portal.entrance.blueprint import blueprint, take_try
 from clinic_portal.entrance.forms import Form, read_email, read_person
+from clinic_portal.languages import _
 from clinic_portal.web import page, see_other
 
 
@@ -57,6 +58,6 @@ def confirm(token: str) -> Response:
         registering.confirm(token=token)
     account = tokens.read(db.session(), tokens.Purpose.CONFIRM, token)
     if account.confirmed_at is not None:
-        flash("Your e-mail address is confirmed. You can sign in now.", "success")
+        flash(_("Your e-mail address is confirmed. You can sign in now."), "success")
         return see_other(url_for("security.login"))
     return page("entrance/confirm.html", email=account.email)

@@ -95,6 +95,8 @@ class Account(Base, UserMixin):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     # The privacy notice that was shown and accepted last.
     privacy_notice_version: Mapped[str | None] = mapped_column(String(20))
+    # In which language its owner reads, once they have chosen one.
+    language: Mapped[str | None] = mapped_column(String(12))
     # Flask-Security reads the roles here; they are given as grants.
     roles: Mapped[list[Role]] = relationship(  # type: ignore[assignment]
         secondary="role_grants", lazy="selectin", viewonly=True

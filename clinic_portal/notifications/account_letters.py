@@ -34,6 +34,7 @@ class AccountLetter:
     link_lasts_h: int | None
     clinic_name: str
     clinic_phone: str
+    language: str | None
     contact_point_id: None = None
 
 
@@ -59,6 +60,7 @@ def read_account_letter(session: Session, row: Notification) -> AccountLetter:
         link_lasts_h=int(tokens.LASTS[purpose].total_seconds()) // 3600 if purpose else None,
         clinic_name=settings.value("clinic_name"),
         clinic_phone=settings.value("clinic_phone"),
+        language=account.language,
     )
 
 

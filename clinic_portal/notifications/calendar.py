@@ -13,6 +13,8 @@ from typing import Protocol
 
 from icalendar import Calendar, Event, vCalAddress, vText
 
+from clinic_portal.languages import _
+
 
 class Place(Protocol):
     """Somewhere visits take place."""
@@ -83,7 +85,7 @@ def _event(entry: Entry) -> Event:
     event.add("dtstart", entry.starts_at.astimezone(UTC))
     if entry.ends_at is not None:
         event.add("dtend", entry.ends_at.astimezone(UTC))
-    event.add("summary", f"Appointment at {entry.clinic_name}")
+    event.add("summary", _("Appointment at %(clinic)s", clinic=entry.clinic_name))
     event.add("location", entry.where)
     event.add("status", "CANCELLED" if entry.is_cancelled else "CONFIRMED")
     event.add("class", "PRIVATE")

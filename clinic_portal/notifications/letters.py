@@ -20,6 +20,7 @@ from clinic_portal.models import (
     Location,
     Notification,
     Patient,
+    Practitioner,
     Recipient,
     Relation,
     Status,
@@ -69,6 +70,7 @@ class Letter:
     is_sensitive: bool
     clinic_name: str
     clinic_phone: str
+    language: str | None
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class AddressCheck:
     contact_public_id: str
     clinic_name: str
     clinic_phone: str
+    language: str | None
 
 
 _ROW = select(Notification).options(
@@ -92,7 +95,7 @@ _ROW = select(Notification).options(
         joinedload(Appointment.patient).options(selectinload(Patient.contact_points)),
     ),
     joinedload(Notification.account),
-    joinedload(Notification.practitioner),
+    joinedload(Notification.practitioner).options(joinedload(Practitioner.account)),
     joinedload(Notification.contact_point),
     joinedload(Notification.patient),
 )
@@ -131,6 +134,7 @@ def read_letter(session: Session, notification_id: int) -> Letter | AccountLette
         is_sensitive=visit.visit_type.is_sensitive,
         clinic_name=settings.value("clinic_name"),
         clinic_phone=settings.value("clinic_phone"),
+        language=_language(row, visit),
     )
 
 
@@ -169,6 +173,7 @@ def _check(session: Session, row: Notification) -> AddressCheck:
         contact_public_id=contact.public_id,
         clinic_name=settings.value("clinic_name"),
         clinic_phone=settings.value("clinic_phone"),
+        language=contact.patient.preferred_language,
     )
 
 
@@ -188,6 +193,14 @@ def _address(row: Notification, visit: Appointment) -> tuple[int | None, str, st
         return None, row.practitioner.email, None
     contact = _usable_contact(row, visit)
     return contact.id, contact.value, None if contact.whose == Relation.SELF else visit.patient.called_name
+
+
+def _language(row: Notification, visit: Appointment) -> str | None:
+    """The patient's own; a practitioner's is the one in which they read the portal."""
+    if row.recipient == Recipient.PATIENT:
+        return visit.patient.preferred_language
+    account = row.practitioner.account if row.practitioner else None
+    return account.language if account else None
 
 
 def _usable_contact(row: Notification, visit: Appointment) -> ContactPoint:

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import clock, links, wording
 from clinic_portal.config import Config
+from clinic_portal.languages import N_, _, current, speaking
 from clinic_portal.models import Appointment, Event, Recipient
 from clinic_portal.notifications.account_letters import AccountLetter
 from clinic_portal.notifications.calendar import Entry, Method, place_told, to_ics
@@ -31,14 +32,23 @@ from clinic_portal.web.links import address_of
 
 CALENDAR_FILE = "appointment.ics"
 # Where the place itself would tell what the visit is about.
-PLACE_BEHIND_LINK = "see the link below"
+PLACE_BEHIND_LINK = N_("see the link below")
 
 
 def compose(letter: Letter | AccountLetter | AddressCheck) -> EmailMessage:
-    """Make the mail of one letter: plain words, the same laid out, and for a visit the calendar entry.
+    """Make the mail of one letter in its reader's language: plain words, the same laid out, and for a visit the
+    calendar entry.
 
     Raises: Refused when the reader's address is none.
     """
+    with speaking(letter.language):
+        mail = _compose(letter)
+        # At the end: headers about content move into the first part when another one is added.
+        mail["Content-Language"] = current()
+        return mail
+
+
+def _compose(letter: Letter | AccountLetter | AddressCheck) -> EmailMessage:
     config: Config = current_app.config["PORTAL"]
     if isinstance(letter, AddressCheck):
         return _mail(letter, "email/verify", _check_words(letter, config), config)
@@ -128,7 +138,7 @@ def _words(letter: Letter) -> dict[str, Any]:
         **_told("when", when.starts_at, when.place.zone),
         **_told("old", when.old_starts_at, when.old_zone),
         "where_name": letter.clinic_name if letter.is_sensitive else when.place.name,
-        "where_address": PLACE_BEHIND_LINK if letter.is_sensitive else when.place.address,
+        "where_address": _(PLACE_BEHIND_LINK) if letter.is_sensitive else when.place.address,
         "with_whom": None if letter.is_sensitive else letter.with_whom,
         "visit_name": None if letter.is_sensitive else letter.visit_name,
     }

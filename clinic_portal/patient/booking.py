@@ -13,6 +13,7 @@ from clinic_portal.accounts import actor_for, hold_for, signed_in, signed_in_acc
 from clinic_portal.audit import ActorKind
 from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest, NotBookableOnline, PatientBusy, SafetyAnswerMissing, SlotTaken
+from clinic_portal.languages import _, ngettext
 from clinic_portal.models import MAX_NOTE, Account, Appointment, Hold, HoldEnd, Need, Submission
 from clinic_portal.patient.answers import Answers, answers_of, read_answers
 from clinic_portal.patient.blueprint import blueprint
@@ -27,7 +28,7 @@ from clinic_portal.scheduling.needs import needs_of
 from clinic_portal.scheduling.notes import NoteRefused
 from clinic_portal.scheduling.privacy import is_acted_for, is_private_by_default
 from clinic_portal.web import page, see_other
-from clinic_portal.wording import day_and_time
+from clinic_portal.wording import day_and_time, say
 
 
 @blueprint.get("/book/times")
@@ -78,8 +79,8 @@ def _check_page(
         max_note=MAX_NOTE,
         asks_private=_asks_private(account, kept),
         is_private=_is_private(kept) if is_private is None else is_private,
-        title="Check the new time" if moved else "Check your answers before you book",
-        button="Move appointment" if moved else "Book appointment",
+        title=_("Check the new time") if moved else _("Check your answers before you book"),
+        button=_("Move appointment") if moved else _("Book appointment"),
         rows=_rows(account, kept, back_url),
         zone=kept.location.zone,
         hold_until=kept.expires_at,
@@ -101,7 +102,7 @@ def confirm(public_id: str) -> Response:
     try:
         visit = _carry_out(account, kept, choosing)
     except NoteRefused as error:
-        return _check_page(account, kept, note, PRIVATE[private], str(error))
+        return _check_page(account, kept, note, PRIVATE[private], say(error))
     except SlotTaken:
         return show_taken(choosing, kept.starts_at)
     except PatientBusy as error:
@@ -112,7 +113,7 @@ def confirm(public_id: str) -> Response:
     except NotBookableOnline as error:
         return show_not_online(error, _instead_of(account, kept))
     except InvalidRequest as error:
-        return show_times(choosing, problem=str(error))
+        return show_times(choosing, problem=say(error))
     return see_other(_done_url(kept, visit))
 
 
@@ -189,9 +190,9 @@ def choosing_to_book(account: Account, answers: Answers) -> Choosing:
     return Choosing(
         account=account,
         search=answers.search(account),
-        title="Choose a day and time",
+        title=_("Choose a day and time"),
         visit_name=answers.visit_type.name,
-        place_name=answers.location.name if answers.location else "any of our places",
+        place_name=answers.location.name if answers.location else _("any of our places"),
         back_url=answers.back_url("patient.times"),
         endpoint="patient.times",
         values=answers.query(),
@@ -209,19 +210,24 @@ def _rows(account: Account, kept: Hold, back: str) -> list[dict[str, Any]]:
     """The answers to check, each with the way to change it."""
     answers, is_move = answers_of(account, kept), kept.appointment_id is not None
     place = [kept.location.name, kept.location.address]
-    needs = told(_with_details(kept.patient_id, answers.needs or frozenset())) or ["None"]
+    needs = told(_with_details(kept.patient_id, answers.needs or frozenset())) or [_("None")]
     minutes = int((kept.ends_at - kept.starts_at).total_seconds()) // 60
+    length = ngettext("%(num)d minute", "%(num)d minutes", minutes)
     rows = [
-        _row("When", [day_and_time(kept.starts_at, kept.location.zone)], back),
-        _row("What for", [f"{kept.visit_type.name}, {minutes} minutes"], answers.url("patient.visit_type")),
-        _row("Where", place, answers.url("patient.place") if answers.has_several_places else None),
-        _row("Your needs", needs, answers.url("patient.help_needed", change="yes")),
+        _row(_("When"), [day_and_time(kept.starts_at, kept.location.zone)], back),
+        _row(
+            _("What for"),
+            [f"{kept.visit_type.name}, {length}"],
+            answers.url("patient.visit_type"),
+        ),
+        _row(_("Where"), place, answers.url("patient.place") if answers.has_several_places else None),
+        _row(_("Your needs"), needs, answers.url("patient.help_needed", change="yes")),
     ]
     if kept.safety_answer:
-        rows.insert(2, _row("Emergency check", ["None of these apply"], answers.url("patient.emergency")))
+        rows.insert(2, _row(_("Emergency check"), [_("None of these apply")], answers.url("patient.emergency")))
     if answers.has_several_people:
-        rows.insert(0, _row("For", [kept.patient.full_name], answers.url("patient.who")))
-    return [row if not is_move or row["key"] == "When" else {**row, "change_url": None} for row in rows]
+        rows.insert(0, _row(_("For"), [kept.patient.full_name], answers.url("patient.who")))
+    return [row if not is_move or row["change_url"] == back else {**row, "change_url": None} for row in rows]
 
 
 def _with_details(patient_id: int, needs: frozenset[Need]) -> dict[Need, str | None]:

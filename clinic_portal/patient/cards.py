@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from clinic_portal import clock
 from clinic_portal.accounts import rights_of
 from clinic_portal.database import db
+from clinic_portal.languages import _
 from clinic_portal.models import Account, Appointment, Location, Mode, Need, Relation, Status
 from clinic_portal.patient.words import NEED_WORDS
 from clinic_portal.settings import Settings, load_settings
@@ -55,7 +56,7 @@ def card_of(visit: Appointment, for_whom: str | None = None, settings: Settings 
     left = visit.starts_at - clock.now()
     is_ahead = visit.status == Status.BOOKED and left > timedelta(0)
     early = timedelta(minutes=visit.visit_type.arrive_early_min)
-    needs = [NEED_WORDS[Need(need)] for need in visit.wishes.get("needs", [])]
+    needs = [_(NEED_WORDS[Need(need)]) for need in visit.wishes.get("needs", [])]
     return Card(
         public_id=visit.public_id,
         reference=visit.reference,

@@ -12,6 +12,7 @@ from clinic_portal import clock
 from clinic_portal.accounts import actor_for, rights_of
 from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest, NotFound, PatientBusy, SlotTaken
+from clinic_portal.languages import _
 from clinic_portal.models import Account, Appointment, Relation
 from clinic_portal.patient import days
 from clinic_portal.patient.cards import card_of
@@ -20,6 +21,7 @@ from clinic_portal.scheduling.holds import hold_slot
 from clinic_portal.scheduling.search import Search, Terms, load_terms
 from clinic_portal.scheduling.times import FreeTime, nearest_alternatives
 from clinic_portal.web import page, see_other
+from clinic_portal.wording import say
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,10 @@ def keep_time(choosing: Choosing) -> Response:
     """Hold the time that was chosen and go on to the check page; if it has gone, say so and offer others."""
     code = request.form.get("start")
     if not code:
-        return show_times(choosing, problem="Choose a time")
+        return show_times(choosing, problem=_("Choose a time"))
     starts_at = read_instant(code)
     if choosing.keeps and choosing.keeps.starts_at == starts_at:
-        return show_times(choosing, problem="This is the time you have. Choose another one, or go back to keep it.")
+        return show_times(choosing, problem=_("This is the time you have. Choose another one, or go back to keep it."))
     choosing = replace(choosing, note=request.form.get("note", ""), private=read_private(request.form.get("private")))
     try:
         assert choosing.search.patient_id is not None
@@ -92,7 +94,7 @@ def keep_time(choosing: Choosing) -> Response:
     except PatientBusy as error:
         return show_busy(choosing, error, starts_at)
     except InvalidRequest as error:
-        return show_times(choosing, problem=str(error))
+        return show_times(choosing, problem=say(error))
     return see_other(url_for("patient.check", public_id=hold.public_id))
 
 
@@ -132,8 +134,8 @@ def show_busy(choosing: Choosing, error: PatientBusy, wanted_at: datetime) -> Re
 def _why(time: FreeTime, wanted_at: datetime, zone: str) -> str:
     near, wanted = clock.local(time.starts_at, zone), clock.local(wanted_at, zone)
     if near.date() == wanted.date():
-        return "Same day"
-    return "Same time, another day" if near.time() == wanted.time() else "Another time"
+        return _("Same day")
+    return _("Same time, another day") if near.time() == wanted.time() else _("Another time")
 
 
 def _terms(choosing: Choosing) -> Terms | None:

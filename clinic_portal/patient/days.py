@@ -11,6 +11,7 @@ from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
+from clinic_portal.languages import N_, _, ngettext
 from clinic_portal.models import Audience, ClinicSession, PractitionerVisitType, SessionStatus
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.search import Terms
@@ -19,7 +20,11 @@ from clinic_portal.scheduling.times import FreeTime, free_days
 WINDOW = 14
 # A few days left over at the end join the window before.
 LEFT_OVER = 7
-PARTS = (("Morning", time(0), time(12)), ("Afternoon", time(12), time(17)), ("Evening", time(17), time.max))
+PARTS = (
+    ("morning", N_("Morning"), time(0), time(12)),
+    ("afternoon", N_("Afternoon"), time(12), time(17)),
+    ("evening", N_("Evening"), time(17), time.max),
+)
 
 _IS_WORKED: Select[Any] = (
     select(ClinicSession.id)
@@ -120,16 +125,18 @@ def _is_worked(session: Session, terms: Terms, day: date) -> bool:
     return session.execute(_IS_WORKED, values).first() is not None
 
 
-def _parts(choice: Choice, zone: str) -> list[tuple[str, list[datetime]]]:
-    """The times of the open day by part of the day."""
+def _parts(choice: Choice, zone: str) -> list[tuple[str, str, list[datetime]]]:
+    """The times of the open day by part of the day, each with its name and its title."""
     times = choice.times[choice.open_on] if choice.open_on else []
     shown = [(clock.local(found.starts_at, zone).time(), found.starts_at) for found in times]
-    return [(name, [instant for wall, instant in shown if low <= wall < high]) for name, low, high in PARTS]
+    return [
+        (name, title, [instant for wall, instant in shown if low <= wall < high]) for name, title, low, high in PARTS
+    ]
 
 
 def _duration(terms: Terms) -> str:
     """How long it takes: "30 minutes", or "20 to 30 minutes" when that depends on who is free."""
     lengths = sorted({doer.visit_cells * terms.grid_min for doer in terms.doers.values()})
     if len(lengths) > 1:
-        return f"{lengths[0]} to {lengths[-1]} minutes"
-    return f"{lengths[0]} minutes" if lengths else ""
+        return _("%(shortest)s to %(longest)s minutes", shortest=lengths[0], longest=lengths[-1])
+    return ngettext("%(num)d minute", "%(num)d minutes", lengths[0]) if lengths else ""

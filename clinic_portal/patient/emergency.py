@@ -9,16 +9,14 @@ from flask import Response, request
 from clinic_portal import clock
 from clinic_portal.accounts import signed_in, signed_in_account
 from clinic_portal.database import db
+from clinic_portal.languages import N_, _
 from clinic_portal.patient.answers import Answers, read_answers, safety_text
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.scheduling.safety import SafetyAnswer, lines_of, version_of
 from clinic_portal.web import page, see_other
 
 APPLY, NONE = "apply", "none"
-OPTIONS = (
-    {"value": APPLY, "label": "One or more of these apply", "hint": "", "is_checked": False},
-    {"value": NONE, "label": "None of these apply", "hint": "", "is_checked": False},
-)
+WORDS = {APPLY: N_("One or more of these apply"), NONE: N_("None of these apply")}
 
 
 @blueprint.route("/book/emergency", methods=["GET", "POST"])
@@ -35,9 +33,9 @@ def emergency() -> Response:
     if chosen == APPLY:
         return see_other(replace(answers, safety=None).url("patient.call_now"))
     if chosen != NONE:
-        return _ask(answers, text, "Choose whether any of these apply")
+        return _ask(answers, text, _("Choose whether any of these apply"))
     if request.form.get("version") != version_of(text):
-        return _ask(answers, text, "This list has changed. Read it again and choose whether any of these apply")
+        return _ask(answers, text, _("This list has changed. Read it again and choose whether any of these apply"))
     return see_other(replace(answers, safety=SafetyAnswer(version_of(text), clock.now())).next_url())
 
 
@@ -55,7 +53,9 @@ def _ask(answers: Answers, text: str, problem: str | None = None) -> Response:
         status=422 if problem else 200,
         signs=lines_of(text),
         version=version_of(text),
-        options=OPTIONS,
+        options=[
+            {"value": value, "label": _(words), "hint": "", "is_checked": False} for value, words in WORDS.items()
+        ],
         errors=[{"field": "emergency", "text": problem}] if problem else [],
         back_url=answers.back_url("patient.emergency"),
     )

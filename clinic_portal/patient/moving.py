@@ -7,6 +7,7 @@ from flask import Response, url_for
 from clinic_portal.accounts import actor_for, appointment_for, signed_in, signed_in_account
 from clinic_portal.database import db
 from clinic_portal.errors import BadTransition, TooLateToMove
+from clinic_portal.languages import N_, _
 from clinic_portal.models import Account, Appointment, Location, Need
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.cards import card_of
@@ -35,7 +36,7 @@ def _movable(account: Account, public_id: str) -> Appointment:
     visit = appointment_for(account, read_public_id(public_id))
     card = card_of(visit)
     if not card.can_cancel:
-        raise BadTransition("This appointment can no longer be changed.")
+        raise BadTransition(N_("This appointment can no longer be changed."))
     if not card.can_move:
         raise TooLateToMove
     return visit
@@ -56,9 +57,9 @@ def choosing_to_move(account: Account, visit: Appointment) -> Choosing:
             moving_id=visit.id,
             by=actor_for(account, visit.patient_id).kind,
         ),
-        title="Choose a new time",
+        title=_("Choose a new time"),
         visit_name=visit.visit_type.name,
-        place_name=location.name if location else "any of our places",
+        place_name=location.name if location else _("any of our places"),
         back_url=url_for("patient.appointment", public_id=visit.public_id),
         endpoint="patient.move",
         values={"public_id": visit.public_id},

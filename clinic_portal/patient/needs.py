@@ -10,6 +10,7 @@ from flask import Response, flash, request, url_for
 from clinic_portal.accounts import actor_for, signed_in, signed_in_account
 from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest
+from clinic_portal.languages import N_, _
 from clinic_portal.models import Need, Relation
 from clinic_portal.patient.answers import Answers, read_answers
 from clinic_portal.patient.blueprint import blueprint
@@ -23,8 +24,11 @@ from clinic_portal.web import page, see_other
 
 # What is asked once one of these is ticked.
 DETAILS = {
-    Need.INTERPRETER: ("Which language?", "For example Polish or Arabic."),
-    Need.OTHER: ("What do you need?", "Reception staff, the person you see and people who book for you can read this."),
+    Need.INTERPRETER: (N_("Which language?"), N_("For example Polish or Arabic.")),
+    Need.OTHER: (
+        N_("What do you need?"),
+        N_("Reception staff, the person you see and people who book for you can read this."),
+    ),
 }
 
 
@@ -66,9 +70,9 @@ def change_own_needs(person_id: str) -> Response:
     right = right_for(account, read_public_id(person_id))
     is_own = right.relation == Relation.SELF
     back_url = url_for("patient.profile") if is_own else url_for("patient.person", person_id=person_id)
-    title = "Do you need any help with appointments?"
+    title = _("Do you need any help with appointments?")
     if not is_own:
-        title = f"Does {right.patient.called_name} need any help with appointments?"
+        title = _("Does %(name)s need any help with appointments?", name=right.patient.called_name)
     if request.method == "GET":
         return _question(needs_of(db.session(), right.patient_id), back_url=back_url, title=title)
     try:
@@ -79,13 +83,13 @@ def change_own_needs(person_id: str) -> Response:
         )
     except InvalidRequest as error:
         return _question(_typed(), error, back_url=back_url, title=title)
-    flash("What you need is saved. Appointments that are booked already stay as they are.", "success")
+    flash(_("What you need is saved. Appointments that are booked already stay as they are."), "success")
     return see_other(back_url)
 
 
 def told(needs: Mapping[Need, str | None]) -> list[str]:
     """Needs in the patient's words, each with what belongs to it: "An interpreter: Polish"."""
-    return [f"{NEED_WORDS[need]}: {detail}" if detail else NEED_WORDS[need] for need, detail in needs.items()]
+    return [f"{_(NEED_WORDS[need])}: {detail}" if detail else _(NEED_WORDS[need]) for need, detail in needs.items()]
 
 
 def _typed() -> Wanted | None:
@@ -101,13 +105,13 @@ def _question(
     error: InvalidRequest | None = None,
     *,
     back_url: str,
-    title: str = "Do you need any help with your appointment?",
+    title: str | None = None,
 ) -> Response:
     return page(
         "patient/help.html",
         status=422 if error else 200,
-        title=title,
-        options=needs_form.options(ticked, NEED_WORDS, NEED_HINTS, DETAILS, "No"),
+        title=title or _("Do you need any help with your appointment?"),
+        options=needs_form.options(ticked, NEED_WORDS, NEED_HINTS, DETAILS, N_("No")),
         errors=needs_form.errors_of(error),
         back_url=back_url,
     )

@@ -13,54 +13,15 @@ from sqlalchemy import select
 from clinic_portal.accounts import actor_for, signed_in, signed_in_account
 from clinic_portal.clock import local_date
 from clinic_portal.database import db
-from clinic_portal.models import AccessPlace, Location, RoleName
+from clinic_portal.languages import _, in_sentence
+from clinic_portal.models import Location
 from clinic_portal.patient.blueprint import blueprint
-from clinic_portal.patient.words import NEED_WORDS
+from clinic_portal.patient.record_words import AS_IT_IS, CODES, LABELS, PLACE_WORDS, ROLE_WORDS, SECTIONS, WORDS
 from clinic_portal.profile.access import openings_of
 from clinic_portal.profile.export import export_data
 from clinic_portal.profile.rights import own_right
 from clinic_portal.web import page
 from clinic_portal.wording import date_plain, time_short
-
-ROLE_WORDS = {
-    RoleName.FRONT_DESK: "Reception",
-    RoleName.ADMIN: "Administration",
-    RoleName.PRACTITIONER: "A clinician",
-}
-PLACE_WORDS = {AccessPlace.PATIENT: "Your details", AccessPlace.APPOINTMENT: "One of your appointments"}
-SECTIONS = {
-    "details": "Your details",
-    "contact_points": "How we contact you",
-    "needs": "What you need",
-    "referrals": "Referrals",
-    "appointments": "Appointments",
-    "messages": "Messages about them",
-    "who_may_act_for_you": "Who may act for you",
-    "changes": "What was changed, and by whom",
-    "who_looked": "Who has looked at your record",
-}
-# What people wrote themselves is shown as they wrote it.
-AS_IT_IS = frozenset({"value", "given_name", "family_name", "called_name", "reference", "appointment", "practitioner",
-                      "place", "visit_type", "preferred_language", "zone", "in_your_words", "note",
-                      "from_whom"})  # fmt: skip
-# Where a code does not say it by itself.
-LABELS = {"kind": "By", "value": "Address or number", "birth_on": "Birth date", "starts_on": "Since",
-          "ends_on": "Until", "revoked_at": "Ended", "made_at": "When", "opened_at": "When", "role": "Who",
-          "page": "What", "unverified_since": "Not confirmed since", "failed_at": "Does not work since",
-          "requested_at": "Asked for", "ended_at": "Ended", "created_at": "Written", "registered_on": "Registered",
-          "sequence": "Times moved", "asked_at": "Told", "source": "Told by", "note": "What it is about",
-          "extra_minutes": "Minutes longer for your needs"}  # fmt: skip
-WORDS = {
-    ("kind", "email"): "E-mail", ("kind", "post"): "Letter", ("channel", "email"): "E-mail",
-    ("whose", "self"): "Your own", ("whose", "parent"): "A parent’s", ("whose", "carer"): "A carer’s",
-    ("relation", "self"): "Yourself", ("by", "proxy"): "Somebody who may act for you", ("by", "staff"): "The clinic",
-    **{("need", need.value): words for need, words in NEED_WORDS.items()},
-    ("source", "patient"): "Yourself", ("source", "proxy"): "Somebody who may act for you",
-    ("source", "staff"): "The clinic",
-    ("by", "system"): "The portal", ("by", "patient"): "Yourself", ("event", "verify"): "Confirm an address",
-    **{("role", role.value): words for role, words in ROLE_WORDS.items()},
-    **{("page", place.value): words for place, words in PLACE_WORDS.items()},
-}  # fmt: skip
 
 
 @blueprint.get("/profile/export")
@@ -82,7 +43,9 @@ def make_export() -> Response:
         headers = {"Content-Disposition": 'attachment; filename="my-data.json"'}
         return Response(json.dumps(data, indent=2, ensure_ascii=False), mimetype="application/json", headers=headers)
     zone = _zone()
-    sections = [(heading, [list(_lines(row, zone)) for row in _rows(data[key])]) for key, heading in SECTIONS.items()]
+    sections = [
+        (_(heading), [list(_lines(row, zone)) for row in _rows(data[key])]) for key, heading in SECTIONS.items()
+    ]
     return page("patient/exported.html", sections=sections, back_url=url_for("patient.export"))
 
 
@@ -94,8 +57,8 @@ def access() -> Response:
     shown = [
         {
             "when": _moment(one.opened_at, zone),
-            "who": ROLE_WORDS.get(one.role, "The clinic"),
-            "what": PLACE_WORDS[one.place],
+            "who": _(ROLE_WORDS[one.role]) if one.role in ROLE_WORDS else _("The clinic"),
+            "what": in_sentence(_(PLACE_WORDS[one.place])),
         }
         for one in openings_of(db.session(), right.patient_id)
     ]
@@ -116,16 +79,16 @@ def _lines(row: Mapping[str, Any], zone: str) -> Iterator[tuple[str, str]]:
         if value is None or value is False or value in ([], 0):
             continue
         label = key.removesuffix("_at").removesuffix("_code").removeprefix("is_")
-        yield LABELS.get(key) or _worded(label), _said(key, value, row.get("zone") or zone)
+        yield _(LABELS[key]) if key in LABELS else _worded(label), _said(key, value, row.get("zone") or zone)
 
 
 def _said(key: str, value: Any, zone: str) -> str:
     if value is True:
-        return "Yes"
+        return _("Yes")
     if isinstance(value, list):
-        return ", ".join(WORDS.get(("need", each)) or _worded(each) for each in value)
+        return ", ".join(_worded(each) for each in value)
     if (key, value) in WORDS:
-        return WORDS[key, value]
+        return _(WORDS[key, value])
     if key.endswith(("_at", "_since")):
         return _moment(datetime.fromisoformat(value), zone)
     if key.endswith("_on"):
@@ -138,4 +101,4 @@ def _moment(instant: datetime, zone: str) -> str:
 
 
 def _worded(code: str) -> str:
-    return code.replace("_", " ").replace("-", " ").capitalize()
+    return _(CODES[code]) if code in CODES else code.replace("_", " ").replace("-", " ").capitalize()

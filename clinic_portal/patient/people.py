@@ -8,6 +8,7 @@ from flask import Response, flash, url_for
 
 from clinic_portal.accounts import actor_for, rights_of, signed_in, signed_in_account
 from clinic_portal.errors import NotAllowed, NotFound
+from clinic_portal.languages import N_, _
 from clinic_portal.models import PatientAccess, Relation
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.reading import read_public_id
@@ -16,10 +17,10 @@ from clinic_portal.web import page, see_other
 from clinic_portal.wording import date_plain
 
 RELATION_WORDS = {
-    Relation.PARENT: "You are a parent",
-    Relation.CARER: "You are a carer",
-    Relation.POWER_OF_ATTORNEY: "You have power of attorney",
-    Relation.OTHER: "You help them",
+    Relation.PARENT: N_("You are a parent"),
+    Relation.CARER: N_("You are a carer"),
+    Relation.POWER_OF_ATTORNEY: N_("You have power of attorney"),
+    Relation.OTHER: N_("You help them"),
 }
 
 
@@ -50,7 +51,7 @@ def confirm_stop(person_id: str) -> Response:
     name, actor = right.patient.full_name, actor_for(account, right.patient_id)
     has_others = len(rights_of(account)) > 1
     give_up(actor=actor, patient_id=right.patient_id)
-    flash(f"You no longer book for {name}.", "success")
+    flash(_("You no longer book for %(name)s.", name=name), "success")
     # Without anybody to act for there is nothing left to list.
     return see_other(url_for("patient.people" if has_others else "patient.home"))
 
@@ -67,7 +68,7 @@ def _told(right: PatientAccess) -> dict[str, str | None]:
         "person_id": right.patient.public_id,
         "name": right.patient.full_name,
         "called_name": right.patient.called_name,
-        "relation": RELATION_WORDS[right.relation],
+        "relation": _(RELATION_WORDS[right.relation]),
         "since": date_plain(right.starts_on),
         "until": date_plain(right.ends_on) if right.ends_on else None,
         "why_until": _why(right.relation, right.patient.birth_on, right.ends_on),
@@ -79,4 +80,4 @@ def _why(relation: Relation, born_on: date | None, ends_on: date | None) -> str 
     if relation != Relation.PARENT or born_on is None or ends_on is None:
         return None
     is_birthday = (born_on.month, born_on.day) == (ends_on.month, ends_on.day)
-    return f"the {ends_on.year - born_on.year}th birthday" if is_birthday else None
+    return _("the %(years)sth birthday", years=ends_on.year - born_on.year) if is_birthday else None

@@ -12,30 +12,26 @@ from clinic_portal import links
 from clinic_portal.accounts import actor_for, rights_of, signed_in, signed_in_account
 from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest, NotAllowed, NotFound
+from clinic_portal.languages import N_, _
 from clinic_portal.models import ContactKind, ContactPoint, Patient, PatientAccess, Relation
 from clinic_portal.patient.blueprint import blueprint
+from clinic_portal.patient.contact_words import WORDS
 from clinic_portal.patient.needs import told
 from clinic_portal.patient.reading import read_public_id
 from clinic_portal.profile import contacts
 from clinic_portal.profile.rights import contact_for, right_for
 from clinic_portal.scheduling.needs import needs_of
 from clinic_portal.web import page, see_other
-from clinic_portal.wording import date_plain
+from clinic_portal.wording import date_plain, say
 
 NEW = "/profile/<person_id>/contacts/new/<any(email, mobile, landline, post):kind>"
 CONTACT = "/profile/contacts/<contact_id>"
 
-KIND_WORDS = {
-    ContactKind.EMAIL: "E-mail address",
-    ContactKind.MOBILE: "Mobile number",
-    ContactKind.LANDLINE: "Landline number",
-    ContactKind.POST: "Postal address",
-}
-INPUT = {
-    ContactKind.EMAIL: {"type": "email", "autocomplete": "email", "hint": "Like name@example.com"},
-    ContactKind.MOBILE: {"type": "tel", "autocomplete": "tel", "hint": "Like 07700 900123"},
-    ContactKind.LANDLINE: {"type": "tel", "autocomplete": "tel", "hint": "With the area code, like 020 7946 0000"},
-    ContactKind.POST: {"type": "text", "autocomplete": "street-address", "hint": "House, street, town and postcode"},
+TYPES = {
+    ContactKind.EMAIL: {"type": "email", "autocomplete": "email"},
+    ContactKind.MOBILE: {"type": "tel", "autocomplete": "tel"},
+    ContactKind.LANDLINE: {"type": "tel", "autocomplete": "tel"},
+    ContactKind.POST: {"type": "text", "autocomplete": "street-address"},
 }
 PHONES = (ContactKind.MOBILE, ContactKind.LANDLINE)
 # Whose phone, mailbox or door it is; others than these were noted by the clinic.
@@ -87,13 +83,15 @@ def called_name(person_id: str) -> Response:
         try:
             actor = actor_for(signed_in_account(), right.patient_id)
             contacts.change_called_name(actor=actor, patient_id=right.patient_id, name=name)
-            return _back(right, "The name is saved.")
+            return _back(right, _("The name is saved."))
         except InvalidRequest as error:
-            problem = str(error)
+            problem = say(error)
     return page(
         "patient/called_name.html",
         status=422 if problem else 200,
-        title="What should we call you?" if _is_own(right) else f"What should we call {right.patient.given_name}?",
+        title=_("What should we call you?")
+        if _is_own(right)
+        else _("What should we call %(name)s?", name=right.patient.given_name),
         name=name,
         errors=_errors("called_name", problem),
         back_url=_url(right),
@@ -106,7 +104,7 @@ def add_contact(person_id: str, kind: str) -> Response:
     """Add a way to reach somebody."""
     account = signed_in_account()
     right, of_kind = right_for(account, read_public_id(person_id)), ContactKind(kind)
-    title = f"Add {_a(KIND_WORDS[of_kind].lower())}"
+    title = _(WORDS[of_kind].add)
     if request.method == "GET":
         return _form(right, of_kind, title, "", None)
     try:
@@ -119,7 +117,7 @@ def add_contact(person_id: str, kind: str) -> Response:
         )
     except InvalidRequest as error:
         return _form(right, of_kind, title, request.form.get("value", ""), request.form.get("whose"), error)
-    return _back(right, _news(made, "is saved"))
+    return _back(right, _news(made, WORDS[of_kind].is_saved))
 
 
 @blueprint.route(f"{CONTACT}/change", methods=["GET", "POST"])
@@ -128,7 +126,7 @@ def change_contact(contact_id: str) -> Response:
     """Change a way to reach somebody."""
     account = signed_in_account()
     contact, right = contact_for(account, read_public_id(contact_id))
-    title = f"Change {_the(contact)}"
+    title = _(WORDS[contact.kind].change)
     if request.method == "GET":
         return _form(_if_live(contact, right), contact.kind, title, contact.value, contact.whose)
     try:
@@ -141,7 +139,7 @@ def change_contact(contact_id: str) -> Response:
     except InvalidRequest as error:
         value, whose = request.form.get("value", ""), request.form.get("whose")
         return _form(right, contact.kind, title, value, whose, error)
-    return _back(right, _news(made, "is changed"))
+    return _back(right, _news(made, WORDS[contact.kind].is_changed))
 
 
 @blueprint.post(f"{CONTACT}/prefer")
@@ -151,7 +149,7 @@ def prefer_contact(contact_id: str) -> Response:
     account = signed_in_account()
     contact, right = contact_for(account, read_public_id(contact_id))
     contacts.prefer_contact(actor=actor_for(account, right.patient_id), contact_id=contact.id)
-    return _back(right, f"We use this {KIND_WORDS[contact.kind].lower()} first now.")
+    return _back(right, _(WORDS[contact.kind].is_first))
 
 
 @blueprint.post(f"{CONTACT}/ask")
@@ -161,7 +159,7 @@ def ask_again(contact_id: str) -> Response:
     account = signed_in_account()
     contact, right = contact_for(account, read_public_id(contact_id))
     contacts.ask_again(actor=actor_for(account, right.patient_id), contact_id=contact.id)
-    return _back(right, _news(contact, "is saved"))
+    return _back(right, _news(contact, WORDS[contact.kind].is_saved))
 
 
 @blueprint.get(f"{CONTACT}/remove")
@@ -172,7 +170,7 @@ def end_contact(contact_id: str) -> Response:
     _if_live(contact, right)
     return page(
         "patient/remove_contact.html",
-        title=f"Are you sure you want to remove {_the(contact)}?",
+        title=_(WORDS[contact.kind].remove),
         contact=_way(contact, right.patient),
         consequence=_consequence(contact, right.patient),
         back_url=_url(right),
@@ -186,7 +184,7 @@ def confirm_end(contact_id: str) -> Response:
     account = signed_in_account()
     contact, right = contact_for(account, read_public_id(contact_id))
     contacts.end_contact(actor=actor_for(account, right.patient_id), contact_id=contact.id)
-    return _back(right, f"The {KIND_WORDS[contact.kind].lower()} is removed.")
+    return _back(right, _(WORDS[contact.kind].is_removed))
 
 
 @blueprint.route("/verify-email/<token>", methods=["GET", "POST"])
@@ -208,23 +206,23 @@ def _show(right: PatientAccess, rights: list[PatientAccess]) -> Response:
     patient = right.patient
     live = [contact for contact in patient.contact_points if contact.ended_at is None]
     people = [
-        {"name": "You" if _is_own(one) else one.patient.full_name, "href": _url(one), "is_shown": one is right}
+        {"name": _("You") if _is_own(one) else one.patient.full_name, "href": _url(one), "is_shown": one is right}
         for one in rights
     ]
     return page(
         "patient/profile.html",
-        title="Your details" if _is_own(right) else f"Details of {patient.full_name}",
+        title=_("Your details") if _is_own(right) else _("Details of %(name)s", name=patient.full_name),
         is_own=_is_own(right),
         has_own=_is_own(rights[0]),
         person_id=patient.public_id,
         people=people if len(people) > 1 else [],
         full_name=patient.full_name,
         called_name=patient.called_name,
-        born_on=date_plain(patient.birth_on) if patient.birth_on else "Not known",
+        born_on=date_plain(patient.birth_on) if patient.birth_on else _("Not known"),
         ways=[_way(contact, patient) for contact in live],
         has_email=any(contact.is_usable and contact.kind == ContactKind.EMAIL for contact in live),
         has_phone=any(contact.is_usable and contact.kind in PHONES for contact in live),
-        kinds={kind.value: words.lower() for kind, words in KIND_WORDS.items()},
+        kinds={kind.value: _(words.one) for kind, words in WORDS.items()},
         needs=told(needs_of(db.session(), patient.id)),
     )
 
@@ -236,7 +234,7 @@ def _way(contact: ContactPoint, patient: Patient) -> Way:
     return Way(
         public_id=contact.public_id,
         kind=contact.kind.value,
-        kind_words=KIND_WORDS[contact.kind],
+        kind_words=_(WORDS[contact.kind].name),
         value=contact.value,
         whose=None if contact.whose == Relation.SELF else whose_words(contact.whose),
         is_first=len(rivals) > 1 and rivals[0] is contact,
@@ -249,9 +247,8 @@ def _way(contact: ContactPoint, patient: Patient) -> Way:
 
 def whose_words(whose: Relation) -> str:
     """Whose phone, mailbox or door a contact point is."""
-    return {Relation.SELF: "Their own", Relation.PARENT: "A parent’s", Relation.CARER: "A carer’s"}.get(
-        whose, "Somebody else’s"
-    )
+    words = {Relation.SELF: _("Their own"), Relation.PARENT: _("A parent’s"), Relation.CARER: _("A carer’s")}
+    return words.get(whose) or _("Somebody else’s")
 
 
 def _form(
@@ -268,19 +265,19 @@ def _form(
         "patient/contact.html",
         status=422 if error else 200,
         title=title,
-        label=KIND_WORDS[kind],
+        label=_(WORDS[kind].name),
         kind=kind.value,
-        input=INPUT[kind],
+        input={**TYPES[kind], "hint": _(WORDS[kind].hint)},
         value=value,
         whose=_whose_options(right, kind, whose),
-        errors=_errors(field, str(error) if error else None),
+        errors=_errors(field, say(error) if error else None),
         back_url=_url(right),
     )
 
 
 def _whose_options(right: PatientAccess, kind: ContactKind, chosen: str | None) -> list[dict[str, Any]]:
-    own = "Mine" if _is_own(right) else f"{right.patient.called_name}’s own"
-    words = {Relation.SELF: own, Relation.PARENT: "A parent’s", Relation.CARER: "A carer’s"}
+    own = _("Mine") if _is_own(right) else _("%(name)s’s own", name=right.patient.called_name)
+    words = {Relation.SELF: own, Relation.PARENT: _("A parent’s"), Relation.CARER: _("A carer’s")}
     chosen = chosen or (Relation.SELF if _is_own(right) else None)
     return [
         {"value": one.value, "label": words[one], "hint": "", "is_checked": one == chosen}
@@ -297,7 +294,7 @@ def _read_whose(right: PatientAccess, kind: ContactKind) -> Relation:
     for one in _offered_whose(right, kind):
         if one.value == request.form.get("whose"):
             return one
-    raise InvalidRequest("Choose whose it is", whose=True)
+    raise InvalidRequest(N_("Choose whose it is"), whose=True)
 
 
 def _consequence(contact: ContactPoint, patient: Patient) -> list[str]:
@@ -306,21 +303,24 @@ def _consequence(contact: ContactPoint, patient: Patient) -> list[str]:
     emails = [one for one in left if one.kind == ContactKind.EMAIL]
     if contact.kind == ContactKind.EMAIL and contact.is_usable:
         if emails:
-            return [f"We will write to {emails[0].value} instead."]
-        told = ["This is the only e-mail address that works. Without it we will phone you about appointments."]
-        return told if any(one.kind in PHONES for one in left) else [*told, _NO_PHONE]
+            return [_("We will write to %(email)s instead.", email=emails[0].value)]
+        told = [_("This is the only e-mail address that works. Without it we will phone you about appointments.")]
+        return told if any(one.kind in PHONES for one in left) else [*told, _(_NO_PHONE)]
     if contact.kind in PHONES and not emails and not any(one.kind in PHONES for one in left):
-        return ["We will have no e-mail address and no phone number that works, and cannot tell you about changes."]
+        return [_("We will have no e-mail address and no phone number that works, and cannot tell you about changes.")]
     return []
 
 
-_NO_PHONE = "We have no phone number either: add one first, or we cannot tell you about changes."
+_NO_PHONE = N_("We have no phone number either: add one first, or we cannot tell you about changes.")
 
 
-def _news(contact: ContactPoint, what: str) -> str:
+def _news(contact: ContactPoint, done: str) -> str:
     if contact.kind == ContactKind.EMAIL and contact.unverified_since is not None:
-        return f"We are sending a mail to {contact.value}. Open the link in it, and we will use this address."
-    return f"The {KIND_WORDS[contact.kind].lower()} {what}."
+        return _(
+            "We are sending a mail to %(email)s. Open the link in it, and we will use this address.",
+            email=contact.value,
+        )
+    return _(done)
 
 
 def _if_live(contact: ContactPoint, right: PatientAccess) -> PatientAccess:
@@ -346,11 +346,3 @@ def _back(right: PatientAccess, news: str) -> Response:
 
 def _errors(field: str, problem: str | None) -> list[Mapping[str, str]]:
     return [{"field": field, "text": problem}] if problem else []
-
-
-def _a(words: str) -> str:
-    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
-
-
-def _the(contact: ContactPoint) -> str:
-    return f"this {KIND_WORDS[contact.kind].lower()}"

@@ -11,6 +11,7 @@ from flask import Response, request
 from clinic_portal.accounts import rights_of, signed_in, signed_in_account
 from clinic_portal.database import db
 from clinic_portal.errors import NotBookableOnline, TooManyOpenVisits, TooSoonAfterLast
+from clinic_portal.languages import _
 from clinic_portal.models import Location, PatientAccess, Relation, VisitType
 from clinic_portal.patient.answers import (
     ANY_PLACE,
@@ -25,6 +26,7 @@ from clinic_portal.patient.answers import (
 )
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.web import page, see_other
+from clinic_portal.wording import say
 
 
 @blueprint.get("/")
@@ -48,7 +50,7 @@ def who() -> Response:
         needs = answers.needs if answered.patient == answers.patient else None
         return see_other(replace(answered, needs=needs).next_url())
     options = [_person(right, answers) for right in rights]
-    return _question("who", "Choose who the appointment is for", "patient", options, answers)
+    return _question("who", _("Choose who the appointment is for"), "patient", options, answers)
 
 
 @blueprint.route("/book/visit-type", methods=["GET", "POST"])
@@ -66,7 +68,7 @@ def visit_type() -> Response:
         for one, refusal in refusals.items()
         if refusal is None
     ]
-    return _question("visit_type", "Choose what you need", "visit_type", options, answers, why_not=_told(refusals))
+    return _question("visit_type", _("Choose what you need"), "visit_type", options, answers, why_not=_told(refusals))
 
 
 def _refusal(answers: Answers, visit_type: VisitType) -> NotBookableOnline | None:
@@ -76,7 +78,7 @@ def _refusal(answers: Answers, visit_type: VisitType) -> NotBookableOnline | Non
 def _told(refusals: Mapping[VisitType, NotBookableOnline | None]) -> list[str]:
     """Why something is missing that the patient has had or has booked; what is not for this person is left unsaid."""
     temporary = (TooManyOpenVisits, TooSoonAfterLast)
-    return list(dict.fromkeys(str(refusal) for refusal in refusals.values() if isinstance(refusal, temporary)))
+    return list(dict.fromkeys(say(refusal) for refusal in refusals.values() if isinstance(refusal, temporary)))
 
 
 @blueprint.route("/book/place", methods=["GET", "POST"])
@@ -92,8 +94,8 @@ def place() -> Response:
     if len(places) <= 1:
         return see_other(answers.next_url())
     options = [_option(one.public_id, one.name, _place_hint(one), one == answers.location) for one in places]
-    options.append(_option(ANY_PLACE, "Any of these", "You see the times of all places", answers.any_place))
-    return _question("place", "Choose where you would like to go", "place", options, answers)
+    options.append(_option(ANY_PLACE, _("Any of these"), _("You see the times of all places"), answers.any_place))
+    return _question("place", _("Choose where you would like to go"), "place", options, answers)
 
 
 def _start() -> Answers:
@@ -125,10 +127,11 @@ def _option(value: str, label: str, hint: str, is_checked: bool) -> dict[str, An
 
 def _person(right: PatientAccess, answers: Answers) -> dict[str, Any]:
     patient, is_own = right.patient, right.relation == Relation.SELF
-    born = f"Born {patient.birth_on.year}" if patient.birth_on and not is_own else ""
-    label = f"Me, {patient.full_name}" if is_own else patient.full_name
+    born = _("Born %(year)s", year=patient.birth_on.year) if patient.birth_on and not is_own else ""
+    label = _("Me, %(name)s", name=patient.full_name) if is_own else patient.full_name
     return _option(patient.public_id, label, born, patient == answers.patient)
 
 
 def _place_hint(location: Location) -> str:
-    return f"{location.address}. {'Step-free access.' if location.is_step_free else 'There are steps at the entrance.'}"
+    steps = _("Step-free access.") if location.is_step_free else _("There are steps at the entrance.")
+    return f"{location.address}. {steps}"

@@ -9,6 +9,7 @@ from flask import current_app
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from clinic_portal.errors import InvalidRequest, NotFound
+from clinic_portal.languages import N_
 from clinic_portal.models import CancelReason, Patient, VisitType
 from clinic_portal.scheduling.safety import SafetyAnswer
 
@@ -20,10 +21,10 @@ _TOKEN_SHAPE = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
 
 # What a patient may answer when asked why; the clinic has reasons of its own.
 PATIENT_REASONS = {
-    CancelReason.FEEL_BETTER: "I feel better",
-    CancelReason.CANNOT_COME: "I can’t make this time",
-    CancelReason.SEEN_ELSEWHERE: "I’m seeing someone else",
-    CancelReason.OTHER: "Something else",
+    CancelReason.FEEL_BETTER: N_("I feel better"),
+    CancelReason.CANNOT_COME: N_("I can’t make this time"),
+    CancelReason.SEEN_ELSEWHERE: N_("I’m seeing someone else"),
+    CancelReason.OTHER: N_("Something else"),
 }
 
 
@@ -43,7 +44,7 @@ def read_instant(text: str) -> datetime:
             return datetime.strptime(text, INSTANT).replace(tzinfo=UTC)
     except ValueError:
         pass
-    raise InvalidRequest("Choose one of the times on the page.")
+    raise InvalidRequest(N_("Choose one of the times on the page."))
 
 
 def read_date(text: str | None) -> date | None:
@@ -58,7 +59,7 @@ def read_date(text: str | None) -> date | None:
             return date.fromisoformat(text)
     except ValueError:
         pass
-    raise InvalidRequest("Choose one of the days on the page.")
+    raise InvalidRequest(N_("Choose one of the days on the page."))
 
 
 def read_public_id(text: str) -> str:
@@ -77,7 +78,7 @@ def read_token(text: str | None) -> str:
     Raises: InvalidRequest.
     """
     if not _TOKEN_SHAPE.fullmatch(text or ""):
-        raise InvalidRequest("Reload the page and try again.")
+        raise InvalidRequest(N_("Reload the page and try again."))
     return text or ""
 
 
@@ -120,5 +121,5 @@ def read_reason(text: str | None) -> CancelReason | None:
         return None
     reason = next((reason for reason in PATIENT_REASONS if reason.value == text), None)
     if reason is None:
-        raise InvalidRequest("Choose one of the reasons, or none.")
+        raise InvalidRequest(N_("Choose one of the reasons, or none."))
     return reason

@@ -12,6 +12,7 @@ from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.web import page
 from clinic_portal.web.errors import status_of
 from clinic_portal.web.requests import log
+from clinic_portal.wording import say
 
 # Answers that stand although the visit type does not.
 KEPT = ("patient", "place", "needs")
@@ -30,4 +31,4 @@ def show_not_online(error: NotBookableOnline, instead_url: str) -> Response:
     Args: instead_url, where to choose something else with the other answers kept.
     """
     log(logging.INFO, "refused", code=error.code)
-    return page("patient/not_online.html", status=status_of(error), why=str(error), instead_url=instead_url)
+    return page("patient/not_online.html", status=status_of(error), why=say(error), instead_url=instead_url)

@@ -17,6 +17,7 @@ from clinic_portal.accounts import (
 )
 from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest, NotAllowed
+from clinic_portal.languages import _
 from clinic_portal.models import Appointment, Status
 from clinic_portal.notifications.messages import calendar_file
 from clinic_portal.patient.blueprint import blueprint
@@ -25,6 +26,7 @@ from clinic_portal.patient.reading import PATIENT_REASONS, read_public_id, read_
 from clinic_portal.scheduling.booking import cancel_appointment
 from clinic_portal.settings import load_settings
 from clinic_portal.web import page, see_other
+from clinic_portal.wording import say
 
 PAST_SHOWN = 20
 AHEAD = (Status.BOOKED, Status.ARRIVED)
@@ -67,14 +69,14 @@ def appointment(public_id: str) -> Response:
 @signed_in
 def booked(public_id: str) -> Response:
     """Appointment booked."""
-    return _confirmation(public_id, "Appointment booked")
+    return _confirmation(public_id, _("Appointment booked"))
 
 
 @blueprint.get("/appointments/<public_id>/moved")
 @signed_in
 def moved(public_id: str) -> Response:
     """Appointment moved."""
-    return _confirmation(public_id, "Appointment moved")
+    return _confirmation(public_id, _("Appointment moved"))
 
 
 @blueprint.get("/appointments/<public_id>/calendar.ics")
@@ -103,7 +105,7 @@ def confirm_cancel(public_id: str) -> Response:
     try:
         reason = read_reason(request.form.get("reason"))
     except InvalidRequest as error:
-        return _cancel_page(_card(visit), problem=str(error))
+        return _cancel_page(_card(visit), problem=say(error))
     actor = actor_for(signed_in_account(), visit.patient_id)
     cancel_appointment(actor=actor, appointment_id=visit.id, token=token, reason=reason)
     return see_other(url_for("patient.cancelled", public_id=public_id))
@@ -155,13 +157,13 @@ def _confirmation(public_id: str, title: str) -> Response:
 def _told(visit: Appointment) -> str:
     """How the news reaches them; only what will really happen."""
     if any(point.is_usable and point.kind == "email" for point in visit.patient.contact_points):
-        return "We are sending you an e-mail about this."
-    return "We have no e-mail address for you, so please note this down."
+        return _("We are sending you an e-mail about this.")
+    return _("We have no e-mail address for you, so please note this down.")
 
 
 def _cancel_page(card: Card, problem: str | None = None) -> Response:
     options = [
-        {"value": reason.value, "label": words, "hint": "", "is_checked": False}
+        {"value": reason.value, "label": _(words), "hint": "", "is_checked": False}
         for reason, words in PATIENT_REASONS.items()
     ]
     return page(

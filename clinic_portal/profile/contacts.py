@@ -16,6 +16,7 @@ from clinic_portal import audit, clock
 from clinic_portal.audit import Actor, ActorKind
 from clinic_portal.database import writing
 from clinic_portal.errors import InvalidRequest, NotAllowed, NotFound
+from clinic_portal.languages import N_
 from clinic_portal.models import ContactKind, ContactPoint, Patient, Relation, columns_of
 from clinic_portal.notifications.outbox import ask_to_verify, times_asked
 from clinic_portal.profile.values import is_same, read_called_name, read_contact
@@ -178,12 +179,12 @@ def _check_whose(actor: Actor, kind: ContactKind, whose: Relation) -> None:
 
 def _check_patience(session: Session, patient_id: int) -> None:
     if times_asked(session, clock.now() - timedelta(days=1), patient_id=patient_id) >= MOST_ASKED_A_DAY:
-        raise InvalidRequest("You changed e-mail addresses many times today. Try again tomorrow, or call us.")
+        raise InvalidRequest(N_("You changed e-mail addresses many times today. Try again tomorrow, or call us."))
 
 
 def _add(session: Session, actor: Actor, known: int, **columns: Any) -> ContactPoint:
     if known >= MOST:
-        raise InvalidRequest(f"We keep {MOST} ways to reach one person at most. Remove one first.")
+        raise InvalidRequest(N_("We keep %(most)s ways to reach one person at most. Remove one first."), most=MOST)
     is_email = columns["kind"] == ContactKind.EMAIL
     if is_email:
         _check_patience(session, columns["patient_id"])

@@ -11,6 +11,7 @@ from clinic_portal import audit, clock
 from clinic_portal.audit import Actor, ActorKind
 from clinic_portal.database import writing
 from clinic_portal.errors import InvalidRequest
+from clinic_portal.languages import N_
 from clinic_portal.models import MAX_NEED_DETAIL, Need, NeedSource, PatientNeed, columns_of
 from clinic_portal.profile.values import one_line
 from clinic_portal.scheduling.needs import INTERPRETED, arrange_for_visits_ahead
@@ -21,7 +22,7 @@ Wanted = Mapping[Need, str | None]
 TOLD = ("kind", "detail", "ended_at")
 SOURCE = {ActorKind.PATIENT: NeedSource.PATIENT, ActorKind.PROXY: NeedSource.PROXY}
 # What must be said with a need, and how it is asked for when it is missing.
-MISSING = {Need.INTERPRETER: "Enter the language", Need.OTHER: "Enter what you need"}
+MISSING = {Need.INTERPRETER: N_("Enter the language"), Need.OTHER: N_("Enter what you need")}
 
 
 @writing
@@ -56,7 +57,7 @@ def clean_needs(needs: Wanted) -> dict[Need, str | None]:
     Raises: InvalidRequest when words are missing or too long, or two needs exclude each other.
     """
     if {Need.FEMALE_CLINICIAN, Need.MALE_CLINICIAN} <= needs.keys():
-        raise InvalidRequest("Choose to see a woman or to see a man, not both", need=Need.FEMALE_CLINICIAN)
+        raise InvalidRequest(N_("Choose to see a woman or to see a man, not both"), need=Need.FEMALE_CLINICIAN)
     return {need: _clean(need, needs[need]) for need in Need if need in needs}
 
 
@@ -67,7 +68,7 @@ def _clean(need: Need, words: str | None) -> str | None:
     if not any(letter.isalpha() for letter in text):
         raise InvalidRequest(MISSING[need], need=need, is_detail=True)
     if len(text) > MAX_NEED_DETAIL:
-        raise InvalidRequest(f"Use {MAX_NEED_DETAIL} characters or fewer", need=need, is_detail=True)
+        raise InvalidRequest(N_("Use %(most)s characters or fewer."), most=MAX_NEED_DETAIL, need=need, is_detail=True)
     return text
 
 

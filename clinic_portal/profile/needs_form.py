@@ -8,8 +8,10 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 
 from clinic_portal.errors import InvalidRequest
+from clinic_portal.languages import N_, _
 from clinic_portal.models import MAX_NEED_DETAIL, Need
 from clinic_portal.profile.needs import Wanted
+from clinic_portal.wording import say
 
 # The field that belongs to a need.
 DETAIL = {Need.INTERPRETER: "language", Need.OTHER: "other"}
@@ -28,7 +30,7 @@ def read_ticked(values: list[str]) -> frozenset[Need] | None:
     if asked == {NONE}:
         return frozenset()
     if unknown := asked - {need.value for need in Need}:
-        raise InvalidRequest("Choose what you need, or “No”, but not both." if NONE in unknown else "")
+        raise InvalidRequest(N_("Choose what you need, or “No”, but not both.") if NONE in unknown else "")
     return frozenset(Need(value) for value in asked)
 
 
@@ -39,7 +41,7 @@ def read_form(form: MultiDict[str, str]) -> dict[Need, str | None]:
     """
     needs = read_ticked(form.getlist("needs"))
     if needs is None:
-        raise InvalidRequest("Choose what you need, or “No”")
+        raise InvalidRequest(N_("Choose what you need, or “No”"))
     return {need: _detail(form, need) for need in needs}
 
 
@@ -67,18 +69,18 @@ def options(
     found = [
         {
             "value": need.value,
-            "label": words[need],
-            "hint": hints.get(need, ""),
+            "label": _(words[need]),
+            "hint": _(hints[need]) if need in hints else "",
             "is_checked": need in (ticked or {}),
             "more": _more(need, (ticked or {}).get(need), *details[need]) if need in details else None,
         }
         for need in words
     ]
-    return [*found, {"value": NONE, "label": no, "hint": "", "is_checked": ticked == {}, "more": None}]
+    return [*found, {"value": NONE, "label": _(no), "hint": "", "is_checked": ticked == {}, "more": None}]
 
 
 def _more(need: Need, value: str | None, label: str, hint: str) -> dict[str, Any]:
-    return {"name": DETAIL[need], "label": label, "hint": hint, "value": value or "", "max": MAX_NEED_DETAIL}
+    return {"name": DETAIL[need], "label": _(label), "hint": _(hint), "value": value or "", "max": MAX_NEED_DETAIL}
 
 
 def errors_of(error: InvalidRequest | None) -> list[dict[str, str]]:
@@ -87,4 +89,4 @@ def errors_of(error: InvalidRequest | None) -> list[dict[str, str]]:
         return []
     need = error.facts.get("need")
     field = DETAIL[need] if need in DETAIL and error.facts.get("is_detail") else "needs"
-    return [{"field": field, "text": str(error)}]
+    return [{"field": field, "text": say(error)}]

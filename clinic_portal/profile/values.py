@@ -7,6 +7,7 @@ import re
 from email_validator import EmailNotValidError, validate_email
 
 from clinic_portal.errors import InvalidRequest
+from clinic_portal.languages import N_
 from clinic_portal.models import ContactKind
 
 LONGEST = 255
@@ -23,7 +24,7 @@ def read_contact(kind: ContactKind, text: str) -> str:
     """
     text = text.strip()
     if len(text) > LONGEST:
-        raise InvalidRequest(f"Use {LONGEST} characters or fewer.")
+        raise InvalidRequest(N_("Use %(most)s characters or fewer."), most=LONGEST)
     if kind == ContactKind.EMAIL:
         return _email(text)
     return _address(text) if kind == ContactKind.POST else _phone(text)
@@ -36,9 +37,9 @@ def read_called_name(text: str) -> str:
     """
     name = " ".join(text.split())
     if not name or not any(letter.isalpha() for letter in name):
-        raise InvalidRequest("Enter the name we should call.")
+        raise InvalidRequest(N_("Enter the name we should call."))
     if len(name) > LONGEST_NAME:
-        raise InvalidRequest(f"Use {LONGEST_NAME} characters or fewer.")
+        raise InvalidRequest(N_("Use %(most)s characters or fewer."), most=LONGEST_NAME)
     return name
 
 
@@ -58,17 +59,17 @@ def _bare(kind: ContactKind, value: str) -> str:
 
 def _email(text: str) -> str:
     if not text:
-        raise InvalidRequest("Enter an e-mail address, like name@example.com.")
+        raise InvalidRequest(N_("Enter an e-mail address, like name@example.com."))
     try:
         # Whether mails arrive is asked by a mail, not by a look into the network while somebody waits.
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError:
-        raise InvalidRequest("Enter an e-mail address in the right form, like name@example.com.") from None
+        raise InvalidRequest(N_("Enter an e-mail address in the right form, like name@example.com.")) from None
 
 
 def _phone(text: str) -> str:
     if not _PHONE_SHAPE.fullmatch(_PHONE_MARKS.sub("", text).replace("(0)", "")):
-        raise InvalidRequest("Enter a phone number with 7 to 15 digits, like 020 7946 0000 or +44 20 7946 0000.")
+        raise InvalidRequest(N_("Enter a phone number with 7 to 15 digits, like 020 7946 0000 or +44 20 7946 0000."))
     return " ".join(text.split())
 
 
@@ -76,5 +77,5 @@ def _address(text: str) -> str:
     lines = [" ".join(line.split()).strip(",") for line in text.splitlines()]
     address = ", ".join(line for line in lines if line)
     if len(address) < 10:
-        raise InvalidRequest("Enter the whole address: house, street, town and postcode.")
+        raise InvalidRequest(N_("Enter the whole address: house, street, town and postcode."))
     return address

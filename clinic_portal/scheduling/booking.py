@@ -13,6 +13,7 @@ from clinic_portal import clock
 from clinic_portal.audit import Actor, ActorKind, record
 from clinic_portal.database import run, writing
 from clinic_portal.errors import BadTransition, NotFound, PatientBusy
+from clinic_portal.languages import N_
 from clinic_portal.models import (
     ACTIVE,
     Appointment,
@@ -230,7 +231,7 @@ def _move(
     assert old_starts_at is not None
     assert old_practitioner_id is not None
     if starts_at == old_starts_at:
-        raise BadTransition("Choose a time other than the one you have.")
+        raise BadTransition(N_("Choose a time other than the one you have."))
     placement, terms = _exchange(session, actor, visit, search, starts_at, hold_id)
     for name, value in _time_of(placement).items():
         setattr(visit, name, value)
@@ -288,7 +289,7 @@ def cancel_appointment(
     visit, now = lock_visit(db, appointment_id), clock.now()
     check_step(actor, visit.status, Status.CANCELLED)
     if not actor.is_clinic and visit.starts_at is not None and visit.starts_at <= now:
-        raise BadTransition("The appointment has already started.", current=visit.status.value)
+        raise BadTransition(N_("The appointment has already started."), current=visit.status.value)
     before = columns_of(visit, TOLD)
     _mark_cancelled(db, actor, visit, reason, now)
     db.flush()
@@ -372,9 +373,9 @@ def _check_sense(visit: Appointment, to: Status, now: datetime) -> None:
     if to is Status.BOOKED and visit.status not in ACTIVE:
         raise BadTransition(current=visit.status.value, to=to.value)
     if to is Status.NOSHOW and (visit.starts_at is None or visit.starts_at > now):
-        raise BadTransition("The appointment has not started yet.", current=visit.status.value, to=to.value)
+        raise BadTransition(N_("The appointment has not started yet."), current=visit.status.value, to=to.value)
     if (visit.status, to) == (Status.BOOKED, Status.FULFILLED) and visit.mode not in (Mode.PHONE, Mode.VIDEO):
-        raise BadTransition("Mark the patient as arrived first.", current=visit.status.value, to=to.value)
+        raise BadTransition(N_("Mark the patient as arrived first."), current=visit.status.value, to=to.value)
 
 
 def _mark(visit: Appointment, to: Status, now: datetime, came_too_late: bool) -> None:

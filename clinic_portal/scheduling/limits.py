@@ -17,15 +17,14 @@ from sqlalchemy.orm import Session
 from clinic_portal import clock
 from clinic_portal.database import run
 from clinic_portal.errors import NotBookableOnline, NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast
+from clinic_portal.languages import N_, NN_
 from clinic_portal.models import Appointment, IdentityStatus, Location, Patient, Status, WhoMayBook, years_between
 from clinic_portal.scheduling.referrals import Allowance
 from clinic_portal.settings import Settings
-from clinic_portal.wording import date_long
 
 DAYS_A_MONTH = 30
 # A visit ended at most so long after it began.
 LONGEST_VISIT = timedelta(days=1)
-CALL = "Call us, and we will look at it with you."
 
 
 @dataclass(frozen=True)
@@ -103,10 +102,19 @@ class Limits:
     def _not_for(self, person: Person) -> NotBookableOnline | None:
         who, name = self.rules.who_may_book, self.rules.name
         if who is WhoMayBook.STAFF:
-            return NotForThisPatient(f"{name} can only be booked by our staff. {CALL}", reason="staff")
+            return NotForThisPatient(
+                N_("%(name)s can only be booked by our staff. Call us, and we will look at it with you."),
+                name=name,
+                reason="staff",
+            )
         if who is WhoMayBook.KNOWN_PATIENT and not person.is_known:
             return NotForThisPatient(
-                f"{name} can be booked online only by people whom we have seen here before. {CALL}", reason="known"
+                N_(
+                    "%(name)s can be booked online only by people whom we have seen here before. "
+                    "Call us, and we will look at it with you."
+                ),
+                name=name,
+                reason="known",
             )
         return None
 
@@ -114,11 +122,19 @@ class Limits:
         ahead = [visit.visit_type_id for visit in person.visits if visit.is_ahead]
         if len(ahead) >= (most := self.rules.max_open_in_all):
             return TooManyOpenVisits(
-                f"There are already {len(ahead)} appointments ahead; no more than {most} can be booked online. {CALL}"
+                NN_(
+                    "There is already %(num)d appointment ahead; no more than %(most)s can be booked online. "
+                    "Call us, and we will look at it with you.",
+                    "There are already %(num)d appointments ahead; no more than %(most)s can be booked online. "
+                    "Call us, and we will look at it with you.",
+                ),
+                num=len(ahead),
+                most=most,
             )
         if ahead.count(self.rules.visit_type_id) >= self.rules.max_open_per_patient:
             return TooManyOpenVisits(
-                f"{self.rules.name} is already booked. Change that appointment, or call us if you need another one.",
+                N_("%(name)s is already booked. Change that appointment, or call us if you need another one."),
+                name=self.rules.name,
                 is_same_type=True,
             )
         return None
@@ -129,7 +145,11 @@ class Limits:
             return None
         if any(day <= one.valid_until and (one.left > 0 or self.is_move) for one in self.referrals):
             return None
-        return NotForThisPatient(f"{self.rules.name} needs a referral that is still valid. {CALL}", reason="referral")
+        return NotForThisPatient(
+            N_("%(name)s needs a referral that is still valid. Call us, and we will look at it with you."),
+            name=self.rules.name,
+            reason="referral",
+        )
 
     def _wrong_age(self, person: Person, day: date) -> NotBookableOnline | None:
         low, high = self.rules.min_age, self.rules.max_age
@@ -138,7 +158,7 @@ class Limits:
         age = None if person.birth_on is None else years_between(person.birth_on, day)
         if age is not None and (low is None or age >= low) and (high is None or age <= high):
             return None
-        return NotForThisPatient(f"{self.rules.name} is for people {_ages(low, high)}. {CALL}", reason="age")
+        return NotForThisPatient(_for_ages(low, high), name=self.rules.name, low=low, high=high, reason="age")
 
     def _too_soon(self, person: Person, day: date) -> NotBookableOnline | None:
         apart = self.rules.min_days_since_same
@@ -148,15 +168,24 @@ class Limits:
             return None
         first = max(near) + timedelta(days=apart)
         return TooSoonAfterLast(
-            f"{self.rules.name}: there must be {apart} days between two appointments. "
-            f"The next one can be on {date_long(first)} or later. If it cannot wait, call us."
+            NN_(
+                "%(name)s: there must be %(num)d day between two appointments. "
+                "The next one can be on %(day)s or later. If it cannot wait, call us.",
+                "%(name)s: there must be %(num)d days between two appointments. "
+                "The next one can be on %(day)s or later. If it cannot wait, call us.",
+            ),
+            name=self.rules.name,
+            num=apart,
+            day=first,
         )
 
 
-def _ages(low: int | None, high: int | None) -> str:
+def _for_ages(low: int | None, high: int | None) -> str:
     if high is None:
-        return f"aged {low} or over"
-    return f"aged up to {high}" if low is None else f"aged {low} to {high}"
+        return N_("%(name)s is for people aged %(low)s or over. Call us, and we will look at it with you.")
+    if low is None:
+        return N_("%(name)s is for people aged up to %(high)s. Call us, and we will look at it with you.")
+    return N_("%(name)s is for people aged %(low)s to %(high)s. Call us, and we will look at it with you.")
 
 
 def rules_of(visit_type: Any, settings: Settings) -> Rules:

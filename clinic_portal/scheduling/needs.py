@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from clinic_portal import clock
 from clinic_portal.audit import SYSTEM
 from clinic_portal.database import run
+from clinic_portal.languages import N_, _, ngettext
 from clinic_portal.models import Appointment, Closure, Gender, Need, PatientNeed, Status, Task, TaskKind
 from clinic_portal.settings import Settings
 from clinic_portal.tasks import close_tasks, open_task
@@ -33,18 +34,18 @@ ASK_WITHIN = timedelta(days=1)
 
 # How the people at the clinic call each.
 WORDS = {
-    Need.INTERPRETER: "Interpreter",
-    Need.SIGN_LANGUAGE: "Sign language interpreter",
-    Need.STEP_FREE: "Step-free access",
-    Need.FEMALE_CLINICIAN: "A female clinician",
-    Need.MALE_CLINICIAN: "A male clinician",
-    Need.LONGER_VISIT: "More time",
-    Need.HEARING: "Hearing loss",
-    Need.VISION: "Sight loss",
-    Need.CARER_PRESENT: "Somebody comes along",
-    Need.EASY_READ: "Easy read",
-    Need.LARGE_PRINT: "Large print",
-    Need.OTHER: "Other",
+    Need.INTERPRETER: N_("Interpreter"),
+    Need.SIGN_LANGUAGE: N_("Sign language interpreter"),
+    Need.STEP_FREE: N_("Step-free access"),
+    Need.FEMALE_CLINICIAN: N_("A female clinician"),
+    Need.MALE_CLINICIAN: N_("A male clinician"),
+    Need.LONGER_VISIT: N_("More time"),
+    Need.HEARING: N_("Hearing loss"),
+    Need.VISION: N_("Sight loss"),
+    Need.CARER_PRESENT: N_("Somebody comes along"),
+    Need.EASY_READ: N_("Easy read"),
+    Need.LARGE_PRINT: N_("Large print"),
+    Need.OTHER: N_("Other"),
 }
 
 
@@ -74,7 +75,7 @@ def notice_for_interpreter(session: Session, now: datetime, working_days: int, z
     # On a day off nothing is arranged: counting begins with the next working day.
     minute = shown.hour * 60 + shown.minute if first == shown.date() else 0
     last = first
-    for _ in range(working_days):
+    for _day in range(working_days):
         last = next(working)
     return max(clock.wall_to_instant(last, minute, zone) - now, timedelta(0))
 
@@ -111,11 +112,13 @@ def told_at_clinic(
     """
     asked = {*visit.wishes.get("needs", []), *live} - without
     found = [_told(need, live.get(need)) for need in Need if need in asked]
-    return [*found, f"{visit.extra_minutes} minutes longer"] if visit.extra_minutes else found
+    longer = ngettext("%(num)d minute longer", "%(num)d minutes longer", visit.extra_minutes)
+    return [*found, longer] if visit.extra_minutes else found
 
 
 def _told(need: Need, detail: str | None) -> str:
-    return f"{WORDS[need]}: {detail}" if detail else WORDS[need]
+    words = _(WORDS[need])
+    return f"{words}: {detail}" if detail else words
 
 
 def arrange_interpreter(session: Session, visit: Appointment) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from clinic_portal.errors import InvalidRequest
+from clinic_portal.languages import N_
 from clinic_portal.models import MAX_NOTE
 
 TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -27,7 +28,9 @@ def clean_note(text: str | None) -> str | None:
     printed = ["".join(letter for letter in line if _is_printed(letter)) for line in lines]
     note = "\n".join(printed).strip()
     if len(note) > MAX_NOTE:
-        raise NoteRefused(f"Use no more than {MAX_NOTE} characters. You have used {len(note)}.")
+        raise NoteRefused(
+            N_("Use no more than %(most)s characters. You have used %(used)s."), most=MAX_NOTE, used=len(note)
+        )
     return note or None
 
 
@@ -42,5 +45,5 @@ def allowed_note(note: str | None, *, is_sensitive: bool) -> str | None:
     Raises: NoteRefused where the visit type itself is too sensitive for a note.
     """
     if note and is_sensitive:
-        raise NoteRefused("We keep no notes with this kind of appointment. Tell us when you come.")
+        raise NoteRefused(N_("We keep no notes with this kind of appointment. Tell us when you come."))
     return note

@@ -22,6 +22,7 @@ from clinic_portal.errors import (
     SafetyAnswerMissing,
     TooSoon,
 )
+from clinic_portal.languages import N_
 from clinic_portal.models import (
     ACTIVE,
     Appointment,
@@ -144,7 +145,7 @@ class Terms:
         try:
             masks.to_cell(starts_at, self.grid_min)
         except ValueError as error:
-            raise InvalidRequest("Choose one of the times on the page.") from error
+            raise InvalidRequest(N_("Choose one of the times on the page.")) from error
         if starts_at < self.earliest_at:
             raise TooSoon
         if all(clock.local_date(starts_at, zone) > self._horizon[1] for zone in set(self.zones.values())):
@@ -232,7 +233,7 @@ def load_terms(session: Session, search: Search) -> Terms:
     now, settings = clock.now(), load_settings(session)
     visit_type = run(session, _VISIT_TYPE, {"visit_type_id": search.visit_type_id}).one_or_none()
     if visit_type is None or not visit_type.is_active:
-        raise NotFound("This kind of appointment is not offered.")
+        raise NotFound(N_("This kind of appointment is not offered."))
     grid_min = settings.number("grid_min")
     familiar, never, last_seen_at = _history(session, search, settings, now)
     has_been_here = search.patient_id is None or last_seen_at is not None
@@ -309,7 +310,7 @@ def _zones(session: Session, search: Search) -> dict[int, str]:
         if search.location_id in (None, row.id) and (row.is_step_free or Need.STEP_FREE not in search.needs)
     }
     if not zones:
-        raise NotFound("No place fits what was asked for.")
+        raise NotFound(N_("No place fits what was asked for."))
     return zones
 
 

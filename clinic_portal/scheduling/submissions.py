@@ -14,6 +14,7 @@ from clinic_portal import clock
 from clinic_portal.audit import Actor
 from clinic_portal.database import run
 from clinic_portal.errors import InvalidRequest, SubmissionConflict
+from clinic_portal.languages import N_
 from clinic_portal.models import Submission
 
 MAX_TOKEN = 64
@@ -43,7 +44,7 @@ def begin(session: Session, actor: Actor, token: str, body: dict[str, Any]) -> t
     Source: UC3.4, Q2.
     """
     if actor.account_id is None or not 0 < len(token) <= MAX_TOKEN:
-        raise InvalidRequest("Reload the page and try again.")
+        raise InvalidRequest(N_("Reload the page and try again."))
     key = {"account_id": actor.account_id, "token": token}
     values = {**key, "body_hash": _hash(body), "created_at": clock.now(), "result_id": None}
     made = run(session, _INSERT[session.get_bind().dialect.name], values).scalar_one_or_none()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from clinic_portal.config import Config
-from clinic_portal.web import assets, errors, forgery, headers, pages, requests
+from clinic_portal.web import assets, errors, forgery, headers, language, pages, requests
 from clinic_portal.web.pages import NavItem, page, see_other
 
 __all__ = ["NavItem", "install", "page", "see_other"]
@@ -18,6 +18,7 @@ def install(app: Flask, config: Config, nav: tuple[NavItem, ...]) -> None:
     """Make the application answer the way all our pages do."""
     app.config["MAX_CONTENT_LENGTH"] = MAX_FORM_BYTES
     requests.install(app)
+    language.install(app)
     forgery.install(app, config)
     pages.install(app, nav)
     assets.install(app)

@@ -17,9 +17,11 @@ from werkzeug.routing import RequestRedirect
 
 from clinic_portal import audit, clock, errors
 from clinic_portal.database import db
+from clinic_portal.languages import ngettext
 from clinic_portal.web.assets import PACKAGE
-from clinic_portal.web.pages import own_address, page
+from clinic_portal.web.pages import can_be_opened, own_address, page
 from clinic_portal.web.requests import log
+from clinic_portal.wording import say
 
 STATUS: dict[type[errors.DomainError], int] = {
     errors.NotFound: 404,
@@ -62,9 +64,12 @@ def _refused(error: errors.DomainError) -> Response:
 
 def _words(error: errors.DomainError) -> str:
     if not isinstance(error, errors.TooManyTries):
-        return str(error)
-    minutes = -(-_wait_s(error) // 60)
-    return f"{error} Wait {'a minute' if minutes <= 1 else f'{minutes} minutes'}, then try again."
+        return say(error)
+    return ngettext(
+        "There were too many tries in a short time. Wait a minute, then try again.",
+        "There were too many tries in a short time. Wait %(num)d minutes, then try again.",
+        max(1, -(-_wait_s(error) // 60)),
+    )
 
 
 def _wait_s(error: errors.DomainError) -> int:
@@ -77,15 +82,10 @@ def _forged(_error: CSRFError) -> Response:
     """A form without a valid token: mostly somebody who was signed out meanwhile. Where they were is kept."""
     log(logging.WARNING, "csrf", signed_in=current_user.is_authenticated)
     is_open = request.endpoint == "security.login" or request.blueprint == "entrance"
-    if not is_open and not current_user.is_authenticated and _can_be_opened():
+    if not is_open and not current_user.is_authenticated and can_be_opened():
         answer: Response = make_response(current_app.login_manager.unauthorized())  # type: ignore[attr-defined]
         return answer
-    return _error_page(400, back_url=own_address() if _can_be_opened() else None)
-
-
-def _can_be_opened() -> bool:
-    """Whether the address of the present form is also that of a page; what was chosen before is in its query."""
-    return request.url_rule is not None and "GET" in (request.url_rule.methods or ())
+    return _error_page(400, back_url=own_address() if can_be_opened() else None)
 
 
 def _http_error(error: HTTPException) -> Response | HTTPException:

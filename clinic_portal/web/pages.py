@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, Response, g, make_response, redirect, render_template, request, url_for
-from flask_babel import Babel
 from flask_htmx import HTMX
 from flask_login import current_user
 from jinja2 import StrictUndefined
@@ -15,10 +14,15 @@ from sqlalchemy.exc import DBAPIError
 
 from clinic_portal import wording
 from clinic_portal.database import db
+from clinic_portal.languages import _
 from clinic_portal.models import RoleName
 from clinic_portal.settings import BY_NAME, load_settings
+from clinic_portal.web.language import other_languages
 
 htmx = HTMX()
+
+FILTERS = (wording.date_long, wording.date_short, wording.weekday_short, wording.day_month, wording.day_long,
+           wording.time_short, wording.day_and_time)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,10 @@ class ClinicFacts:
 def install(app: Flask, nav: tuple[NavItem, ...]) -> None:
     """Give every template what it needs; a name that nobody gave is an error, never an empty place."""
     htmx.init_app(app)
-    Babel(app)
     app.jinja_env.undefined = StrictUndefined
-    for word in (wording.date_long, wording.date_short, wording.day_long, wording.time_short, wording.day_and_time):
+    for word in FILTERS:
         app.jinja_env.filters[word.__name__] = word
-    app.context_processor(lambda: {"clinic": clinic_facts(), "nav_items": list(_nav_items(nav))})
+    app.context_processor(lambda: _on_every_page(nav))
 
 
 def page(template: str, fragment: str | None = None, *, status: int = 200, **context: Any) -> Response:
@@ -77,6 +80,16 @@ def own_address() -> str:
     return request.full_path.rstrip("?")
 
 
+def address_to_open() -> str:
+    """The address of the present page if it can be opened again, else of the first page."""
+    return own_address() if can_be_opened() else url_for("patient.home")
+
+
+def can_be_opened() -> bool:
+    """Whether the address of the present form is also that of a page; what was chosen before is in its query."""
+    return request.url_rule is not None and "GET" in (request.url_rule.methods or ())
+
+
 def clinic_facts() -> ClinicFacts:
     """The clinic's name and numbers, read once a request; the defaults when the database does not answer."""
     if "clinic_facts" not in g:
@@ -90,11 +103,20 @@ def clinic_facts() -> ClinicFacts:
     return facts
 
 
+def _on_every_page(nav: Iterable[NavItem]) -> dict[str, Any]:
+    return {
+        "clinic": clinic_facts(),
+        "nav_items": list(_nav_items(nav)),
+        "other_languages": other_languages(),
+        "own_address": address_to_open(),
+    }
+
+
 def _nav_items(nav: Iterable[NavItem]) -> Iterable[dict[str, Any]]:
     for item in nav:
         if _is_for_reader(item):
             yield {
-                "text": item.text,
+                "text": _(item.text),
                 "href": url_for(item.endpoint),
                 "is_current": request.endpoint == item.endpoint,
             }

@@ -25,7 +25,7 @@ function guardForms() {
 function repeatChoice() {
   document.addEventListener("change", (event) => {
     const says = byId("chosen-time");
-    if (says && event.target.matches("[data-time]")) says.textContent = `You chose ${event.target.labels[0].textContent.trim()}`;
+    if (says && event.target.matches("[data-time]")) says.textContent = says.dataset.says.replace("{time}", event.target.labels[0].textContent.trim());
   });
 }
 
@@ -60,8 +60,8 @@ function watchHold() {
       says.textContent = text;
     }, wait);
   };
-  tell(120, "We are keeping this time for 2 more minutes.");
-  tell(0, "We are no longer keeping this time for you. You can still try to book it.");
+  tell(120, says.dataset.soon);
+  tell(0, says.dataset.over);
 }
 
 // Whoever is elsewhere is told whose clock the times are by.
