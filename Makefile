@@ -5,7 +5,7 @@ PYTEST = .venv/bin/python -m pytest
 FAST = not slow and not postgres and not browser
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup assets translations reset-demo test fast check bench clean
+.PHONY: help run setup assets translations reset-demo test fast check audit bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -29,7 +29,7 @@ reset-demo: setup ## Throw the demo clinic away and make it again (refuses produ
 
 test: ## Install what tests need and run all of them
 	@.ci/prepare test
-	@.ci/chromium
+	@.ci/checkers
 	@$(PYTEST) -n 2 -m "$(FAST)"
 	@$(PYTEST) -m "not ($(FAST))"
 
@@ -44,10 +44,16 @@ check: ## Lint, format check, types, import rules
 	.venv/bin/mypy clinic_portal worker.py
 	.venv/bin/lint-imports
 
+audit: ## Lighthouse and axe on every page of the flow, in a demo clinic of its own: all must be perfect
+	@.ci/prepare test
+	@.ci/checkers
+	@.venv/bin/python -m tests.checkers.audit
+
 bench: ## Measure the core, with the figures of the README
 	@.ci/prepare test
 	@.venv/bin/python -m tests.bench
 
 clean: ## Remove what was built or installed; keeps the data folder
-	rm -rf .venv static/node_modules static/dist clinic_portal/translations/*/*/*.mo build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv static/node_modules static/dist tests/checkers/node_modules clinic_portal/translations/*/*/*.mo build dist
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

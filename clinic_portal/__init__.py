@@ -76,7 +76,8 @@ def _connect_database(app: Flask, config: Config) -> None:
 
 def _engine_options(config: Config) -> dict[str, Any]:
     # Values in the text of a database error would be names and addresses in the log.
-    options: dict[str, Any] = {"hide_parameters": True}
+    # The connection used last is used first: what is kept with it stays at hand.
+    options: dict[str, Any] = {"hide_parameters": True, "pool_use_lifo": True}
     if not config.is_sqlite:
-        options |= {"pool_pre_ping": True, "pool_size": 5}
+        options |= {"pool_size": 5}
     return options

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 import worker
 from clinic_portal import audit, create_app, demo, health, jobs
-from clinic_portal.accounts import emails, invitations, registering, tokens
+from clinic_portal.accounts import emails, invitations, registering, second_step, tokens
 from clinic_portal.config import DEMO, Config, ConfigError, load_config
 from clinic_portal.database import db
 from clinic_portal.errors import DomainError
@@ -108,6 +108,15 @@ def invite_patient(patient: str) -> None:
     with create_app().app_context():
         found = invitations.find_patient(db.session(), patient)
         click.echo(invitations.invite(actor=audit.SYSTEM, patient_id=found.id))
+
+
+@main.command("reset-second-factor")
+@click.argument("email")
+def reset_second_factor(email: str) -> None:
+    """Take away what somebody shows beside the password, because they have lost it; they are told by mail."""
+    with create_app().app_context():
+        second_step.reset(actor=audit.SYSTEM, email=emails.clean(email))
+    click.echo("Done. They are signed out everywhere, and sign in with their password until they set it up again.")
 
 
 @main.command("web")

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 # Stands for "always was": earlier than any instant the portal handles, and kept by both databases.
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_MIN = 24 * 60
+# Nobody asks for days outside of these; at the ends of the calendar a time zone leads out of it.
+YEARS = range(2000, 2200)
 
 _source: Callable[[], datetime] | None = None
 
@@ -81,6 +83,17 @@ def _moment_of_change(low: datetime, high: datetime, zone: str) -> datetime:
 def day_bounds(day: date, zone: str) -> tuple[datetime, datetime]:
     """First instant of the day at the clinic, and first instant of the next."""
     return wall_to_instant(day, 0, zone), wall_to_instant(day, DAY_MIN, zone)
+
+
+def window_around(instant: datetime, zone: str, length_min: int) -> tuple[datetime, datetime]:
+    """First instant of the stretch of the day in which an instant lies, and of the next, counted from midnight.
+
+    Times: 10:45 lies in the two hours from 10:00 to 12:00 on the wall clock of `zone`.
+    """
+    shown = local(instant, zone)
+    minute = shown.hour * 60 + shown.minute
+    first = minute - minute % length_min
+    return wall_to_instant(shown.date(), first, zone), wall_to_instant(shown.date(), first + length_min, zone)
 
 
 def is_repeated(instant: datetime, zone: str) -> bool:

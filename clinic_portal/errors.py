@@ -84,6 +84,18 @@ class TooSoonAfterLast(NotBookableOnline):
     code = "too_soon_after_last"
 
 
+class ModeNotOffered(NotBookableOnline):
+    """This kind of appointment is not offered in this way. Choose another way, or call us."""
+
+    code = "mode_not_offered"
+
+
+class NumberMissing(InvalidRequest):
+    """Enter the phone number that we should call."""
+
+    code = "number_missing"
+
+
 class SafetyAnswerMissing(DomainError):
     """First check that this is not an emergency. Book again from the start, or call us."""
 

@@ -15,10 +15,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock, leases, queues
+from clinic_portal.accounts.kept_forms import forget_old_forms
+from clinic_portal.accounts.sign_ins import forget_old_sign_ins
 from clinic_portal.accounts.throttle import forget_old_tries
 from clinic_portal.database import db
 from clinic_portal.models import Location
 from clinic_portal.notifications import delivery
+from clinic_portal.notifications.replanning import plan_all
 from clinic_portal.profile.granting import ask_for_reviews
 from clinic_portal.scheduling.holds import close_expired_holds
 from clinic_portal.scheduling.sessions import roll_sessions
@@ -102,9 +105,12 @@ def _have_messages_sent() -> None:
 # Everything that happens by itself. The sweeper looks every five seconds.
 DUTIES = (
     Duty("send messages", _have_messages_sent, _every(4)),
+    Duty("plan reminders", plan_all, _every(20)),
     Duty("close expired holds", close_expired_holds, _every(60)),
     Duty("ask for reviews of rights", ask_for_reviews, _nightly),
+    Duty("forget typed forms", forget_old_forms, _every(600)),
     Duty("forget old tries", forget_old_tries, _nightly),
+    Duty("forget old sign-ins", forget_old_sign_ins, _nightly),
     Duty("roll horizon", roll_horizon, _nightly, lease=timedelta(minutes=5)),
 )
 

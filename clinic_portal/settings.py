@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,9 +11,13 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from clinic_portal.audit import Actor, record
-from clinic_portal.database import run, writing
+from clinic_portal.catalogue import Catalogue, catalogue
+from clinic_portal.database import writing
 from clinic_portal.errors import InvalidRequest, VersionConflict
 from clinic_portal.models import Setting, VisitType
+
+ROOM = "{room}"
+_ROOMS_SHAPE = re.compile(r"https://[^\s{}]+\{room\}[^\s{}]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,34 @@ def _short(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= 200
 
 
+def _window(value: Any) -> bool:
+    """No window, or one of which whole ones make a day."""
+    return _whole(0, 720)(value) and (value == 0 or (value >= 15 and 24 * 60 % value == 0))
+
+
+def _rooms(value: Any) -> bool:
+    """Nothing, or an address with exactly one place for the name of a room."""
+    return value == "" or (isinstance(value, str) and _ROOMS_SHAPE.fullmatch(value) is not None and len(value) <= 200)
+
+
 def _lines(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip()) and len(value) <= 2000
+
+
+# In place of a list that is empty.
+NONE = "none"
+_OFFSETS = re.compile(r"[1-9]\d?[dh]( [1-9]\d?[dh]){0,4}", re.ASCII)
+_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", re.ASCII)
+
+
+def _offsets(value: Any) -> bool:
+    return isinstance(value, str) and (value == NONE or bool(_OFFSETS.fullmatch(value)))
+
+
+def _hours(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    return value == NONE or (bool(_HOURS.fullmatch(value)) and value[:5] != value[6:])
 
 
 DEFINITIONS = (
@@ -59,6 +90,7 @@ DEFINITIONS = (
     Definition("sessions_ahead_days", 90, "days", "how far ahead sessions are made", is_valid=_whole(1, 400)),
     Definition("horizon_days", 42, "days", "how far ahead patients book", True, _whole(0, 400)),
     Definition("minimum_notice_min", 120, "minutes", "shortest time from booking to visit", True, _whole(0, 100_000)),
+    Definition("remote_notice_min", 60, "minutes", "the same for a visit by phone or video", True, _whole(0, 100_000)),
     Definition("new_patient_notice_min", 1440, "minutes", "the same for people whom the clinic does not know yet",
                True, _whole(0, 100_000)),
     Definition("interpreter_notice_days", 2, "working days", "the same where an interpreter has to come", True,
@@ -77,6 +109,17 @@ DEFINITIONS = (
                _whole(0, 100_000)),
     Definition("late_cancel_min", 1440, "minutes", "a cancel closer to the visit is marked late", True,
                _whole(0, 100_000)),
+    Definition("shown_window_min", 120, "minutes",
+               "visits by phone are told as a stretch of the day this long; 0: to the minute", True, _window),
+    Definition("video_rooms", "", "address",
+               "the clinic's video rooms, with `{room}` for the name of each visit's own; empty: no video",
+               is_valid=_rooms),
+    Definition("reminders", "3d 1d", "days and hours", "how long before a visit reminders come, or `none`", True,
+               _offsets),
+    Definition("reminders_remote", "1h", "days and hours", "further ones for visits by phone or video, or `none`", True,
+               _offsets),
+    Definition("quiet_hours", "20:00-08:00", "wall clock",
+               "when no reminder comes: it comes before them instead; or `none`", is_valid=_hours),
     Definition("checkout_hold_min", 10, "minutes", "how long a chosen time is kept while answers are checked",
                is_valid=_whole(1, 60)),
     Definition("staff_hold_min", 5, "minutes", "how long the desk keeps a time while on the phone",
@@ -89,6 +132,11 @@ DEFINITIONS = (
                is_valid=_whole(1, 30)),
     Definition("right_review_age", 11, "years", "somebody looks again at a parent’s right on this birthday",
                is_valid=_whole(0, 30)),
+    Definition("second_factor", "staff", "who", "who must show more than a password: `staff` (and clinicians) or `off`",
+               is_valid=lambda value: value in ("staff", "off")),
+    Definition("patient_timeout_min", 20, "minutes", "patients who do nothing for this long are signed out",
+               is_valid=_whole(5, 1440)),
+    Definition("staff_timeout_min", 15, "minutes", "the same for staff and clinicians", is_valid=_whole(5, 1440)),
     Definition("continuity_months", 24, "months", "how far back a visit makes a practitioner familiar",
                is_valid=_whole(0, 240)),
     Definition("weight_continuity", 100, "points", "choice: a known practitioner", is_valid=_whole(0, 1000)),
@@ -119,10 +167,15 @@ _ALL = select(Setting.name, Setting.visit_type_id, Setting.value)
 
 
 def load_settings(session: Session) -> Settings:
-    """Read every setting in one query."""
+    """All settings as they are now; mostly from memory, see `catalogue`."""
+    return catalogue(session).made(settings_in)
+
+
+def settings_in(found: Catalogue) -> Settings:
+    """All settings of a catalogue."""
     clinic: dict[str, Any] = {}
     by_visit_type: dict[tuple[str, int], Any] = {}
-    for name, visit_type_id, value in run(session, _ALL):
+    for name, visit_type_id, value in found.rows(_ALL):
         if visit_type_id is None:
             clinic[name] = value
         else:

@@ -5,6 +5,7 @@ Every time is told in the place's zone. Formats are CLDR's; what was said once i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import lru_cache
@@ -80,6 +81,48 @@ def time_short(instant: datetime, zone: str) -> str:
 def day_and_time(instant: datetime, zone: str) -> str:
     """The day and time at the place: "Tuesday 24 November, 10:15am"."""
     return f"{date_short(clock.local_date(instant, zone))}, {time_short(instant, zone)}"
+
+
+def time_told(instant: datetime, zone: str, window_min: int) -> str:
+    """What a patient reads as the time: "10:15am", or "between 10am and 12 midday" where a stretch of the day is told.
+
+    Args: window_min, the length of the stretch; 0 where the time is told to the minute.
+    """
+    if not window_min:
+        return time_short(instant, zone)
+    low, high = clock.window_around(instant, zone, window_min)
+    return languages._("between %(start)s and %(end)s", start=time_short(low, zone), end=time_short(high, zone))
+
+
+def time_on_button(instant: datetime, zone: str, window_min: int) -> str:
+    """As `time_told`, standing alone: "10:15am", or "10am to 12 midday"."""
+    if not window_min:
+        return time_short(instant, zone)
+    low, high = clock.window_around(instant, zone, window_min)
+    return languages._("%(start)s to %(end)s", start=time_short(low, zone), end=time_short(high, zone))
+
+
+def when_told(instant: datetime, zone: str, window_min: int) -> str:
+    """Day and time as a patient reads them: "Tuesday 24 November, between 10am and 12 midday"."""
+    return f"{date_short(clock.local_date(instant, zone))}, {time_told(instant, zone, window_min)}"
+
+
+def masked_number(number: str) -> str:
+    """Enough of a phone number to know which one it is: "07… 362"."""
+    digits = [letter for letter in number if letter.isdigit()]
+    return f"{'+' if number.startswith('+') else ''}{''.join(digits[:2])}… {''.join(digits[-3:])}"
+
+
+def masked_address(address: str) -> str:
+    """Enough of an e-mail address to know which one it is: "a…@example.com"."""
+    name, _at, host = address.partition("@")
+    return f"{name[:1]}…@{host}"
+
+
+def days_listed(days: Sequence[date]) -> str:
+    """Some days in a sentence: "Saturday 21 November and Monday 23 November"."""
+    *first, last = (date_short(day) for day in days)
+    return languages._("%(days)s and %(last_day)s", days=", ".join(first), last_day=last) if first else last
 
 
 def say(error: DomainError) -> str:

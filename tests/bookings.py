@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from clinic_portal.audit import Actor
 from clinic_portal.database import db
-from clinic_portal.models import Appointment, Notification
+from clinic_portal.models import Appointment, Event, Notification
 from clinic_portal.scheduling import booking
 from clinic_portal.scheduling.times import Search
 from tests.world import World, add_session, at
@@ -41,12 +41,23 @@ def cancel(world: World, visit: Appointment) -> Appointment:
 
 
 def messages_of(visit_id: int) -> list[Notification]:
-    """The ledger's rows about one visit, read afresh, oldest first."""
+    """The ledger's rows about one visit but its reminders, read afresh, oldest first."""
+    return [row for row in _rows_of(visit_id) if row.event != Event.REMINDER]
+
+
+def reminders_of(visit_id: int) -> list[Notification]:
+    """The reminders of one visit, read afresh: those of an older time first, then those that come first."""
+    rows = [row for row in _rows_of(visit_id) if row.event == Event.REMINDER]
+    return sorted(rows, key=lambda row: (row.sequence, row.due_at, row.id))
+
+
+def _rows_of(visit_id: int) -> list[Notification]:
     session = db.session()
     session.rollback()
+    session.expire_all()
     return list(session.scalars(select(Notification).filter_by(appointment_id=visit_id).order_by(Notification.id)))
 
 
 def told(visit_id: int) -> list[tuple[str, str, str]]:
-    """Event, recipient and delivery of each message about one visit."""
+    """Event, recipient and delivery of each message about one visit but its reminders."""
     return [(row.event.value, row.recipient.value, row.delivery.value) for row in messages_of(visit_id)]

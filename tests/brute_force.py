@@ -17,6 +17,7 @@ from clinic_portal.models import (
     ClinicSession,
     Hold,
     Location,
+    Mode,
     PractitionerVisitType,
     SessionStatus,
     Status,
@@ -47,16 +48,18 @@ def free_starts(session: Session, search: Search, now: datetime) -> dict[datetim
     is_new = search.patient_id is not None and not any(v.status == Status.FULFILLED for v in own)
     visit_type = session.get_one(VisitType, search.visit_type_id)
     zones = {place.id: place.zone for place in session.scalars(select(Location))}
-    notice_min = 0 if search.is_by_clinic else settings.number("minimum_notice_min", search.visit_type_id)
+    is_remote = search.mode in (Mode.PHONE, Mode.VIDEO)
+    notice = "remote_notice_min" if is_remote else "minimum_notice_min"
+    notice_min = 0 if search.is_by_clinic else settings.number(notice, search.visit_type_id)
     earliest = now + timedelta(minutes=notice_min)
     days_ahead = timedelta(days=settings.number("horizon_days", search.visit_type_id))
     found: dict[datetime, set[int]] = defaultdict(set)
     for doer in session.scalars(select(PractitionerVisitType).filter_by(visit_type_id=search.visit_type_id)):
         length = -(-(doer.duration_new_patient_min if is_new else doer.duration_min) // grid_min)
         before, after = (-(-minutes // grid_min) for minutes in (doer.buffer_before_min, doer.buffer_after_min))
-        for hours in _hours(session, doer.practitioner_id, now):
+        for hours in _hours(session, doer.practitioner_id, now, search.mode):
             zone = ZoneInfo(zones[hours.location_id])
-            if search.location_id not in (None, hours.location_id):
+            if search.location_id not in (None, hours.location_id) and not is_remote:
                 continue
             for start in range(hours.first + before, hours.end - length - after + 1):
                 starts_at = datetime.fromtimestamp(start * grid_min * 60, UTC)
@@ -100,12 +103,12 @@ def _taken(
     return taken
 
 
-def _hours(session: Session, practitioner_id: int, now: datetime) -> Iterator[Hours]:
-    """Public time that is open by now, with what touches at one place joined."""
+def _hours(session: Session, practitioner_id: int, now: datetime, mode: Mode) -> Iterator[Hours]:
+    """Public time for this mode that is open by now, with what touches at one place joined."""
     joined: Hours | None = None
     rows = select(ClinicSession).filter_by(practitioner_id=practitioner_id, lane=0, status=SessionStatus.PLANNED)
     for row in session.scalars(rows.order_by(ClinicSession.starts_at)):
-        if row.audience != Audience.PUBLIC or row.bookable_from > now:
+        if row.audience != Audience.PUBLIC or row.bookable_from > now or mode not in row.modes:
             continue
         end = row.first_cell + row.cell_count
         if joined is not None and (joined.location_id, joined.end) == (row.location_id, row.first_cell):

@@ -16,6 +16,7 @@ from sqlalchemy.pool import QueuePool
 from clinic_portal import clock, create_app
 from clinic_portal.config import load_config
 from clinic_portal.database import db
+from tests.belongings import Belongings, furnish, ids_of, put_back, replace_database
 from tests.postgres import Postgres, running_postgres
 from tests.world import NOW, World, build_world
 
@@ -71,13 +72,6 @@ def app(shared_portal: Flask, empty_database: Path) -> Iterator[Flask]:
     shared_portal.config.update(settings)
 
 
-def replace_database(source: Path, folder: Path) -> None:
-    """Put a copy of a SQLite file where a portal expects it; nobody may have it open."""
-    for ending in ("-wal", "-shm"):
-        (folder / f"clinic.db{ending}").unlink(missing_ok=True)
-    shutil.copyfile(source, folder / "clinic.db")
-
-
 @pytest.fixture
 def now() -> Iterator[None]:
     """Monday 2 March 2026, 08:00 in London."""
@@ -101,6 +95,25 @@ def world(app: Flask, now: None, furnished: tuple[Path, World]) -> World:
     db.engine.dispose()
     replace_database(furnished[0], app.config["PORTAL"].data_dir)
     return deepcopy(furnished[1])
+
+
+@pytest.fixture(scope="session")
+def lived_in(tmp_path_factory: pytest.TempPathFactory, furnished: tuple[Path, World]) -> tuple[Path, World]:
+    """A data folder in which the small clinic has visits, a kept time and mails, and its ids; made once."""
+    folder, world = tmp_path_factory.mktemp("lived-in"), deepcopy(furnished[1])
+    replace_database(furnished[0], folder)
+    with clock.clock_at(NOW), opened(portal_config(folder)):
+        furnish(world)
+    return folder, world
+
+
+@pytest.fixture
+def belongings(app: Flask, now: None, lived_in: tuple[Path, World]) -> Belongings:
+    """All that is Alice's, in the database of `app`."""
+    folder, world = lived_in
+    put_back(app, folder)
+    shutil.copytree(folder / "mail", app.config["PORTAL"].mail_dir)
+    return Belongings(app, deepcopy(world), folder, ids_of(app, world))
 
 
 @contextmanager

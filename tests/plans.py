@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 from clinic_portal import clock
 from clinic_portal.models import (
+    ALL_MODES,
     Audience,
     AvailabilityException,
     AvailabilityRule,
@@ -14,6 +15,7 @@ from clinic_portal.models import (
     ExceptionKind,
     ExceptionStatus,
     Location,
+    Modes,
     ReleasePolicy,
     RuleKind,
 )
@@ -39,7 +41,7 @@ def rule(
     values = {
         "kind": RuleKind.CLINIC, "valid_from": date(2020, 1, 1), "valid_until": None, "every_n_weeks": 1,
         "anchor_on": None, "nth_of_month": None, "audience": Audience.PUBLIC,
-        "release_policy": ReleasePolicy.AT_ONCE, "release_before": 0, "release_at_min": 0,
+        "release_policy": ReleasePolicy.AT_ONCE, "release_before": 0, "release_at_min": 0, "modes": ALL_MODES,
     }  # fmt: skip
     return AvailabilityRule(id=number, practitioner_id=1, location_id=location_id, weekday=weekday,
                             starts_min=hm(starts), ends_min=hm(ends), **{**values, **more})  # fmt: skip
@@ -52,10 +54,11 @@ def pause(weekday: int, starts: str, ends: str, *, number: int = 90, location_id
 def change(
     kind: ExceptionKind, starts_on: date, starts: str, ends_on: date, ends: str, *, number: int = 1,
     location_id: int | None = None, status: ExceptionStatus = ExceptionStatus.APPROVED, zone: str = LONDON,
+    modes: Modes = ALL_MODES,
 ) -> AvailabilityException:  # fmt: skip
     return AvailabilityException(id=number, practitioner_id=1, kind=kind, status=status, zone=zone,
                                  location_id=location_id, starts_on=starts_on, starts_min=hm(starts), ends_on=ends_on,
-                                 ends_min=hm(ends))  # fmt: skip
+                                 ends_min=hm(ends), modes=modes)  # fmt: skip
 
 
 def off(day: date, starts: str = "0:00", ends: str = "24:00", **more: object) -> AvailabilityException:

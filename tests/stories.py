@@ -17,6 +17,7 @@ from clinic_portal.audit import Actor
 from clinic_portal.database import db, writing
 from clinic_portal.errors import DomainError
 from clinic_portal.models import (
+    ALL_MODES,
     Appointment,
     AuditEntry,
     AvailabilityException,
@@ -26,10 +27,12 @@ from clinic_portal.models import (
     ExceptionStatus,
     Hold,
     HoldKind,
+    Mode,
     Notification,
     PractitionerVisitType,
     Status,
     Submission,
+    VisitType,
 )
 from clinic_portal.scheduling import booking, holds
 from clinic_portal.scheduling.search import Search
@@ -41,6 +44,8 @@ from tests.invariants import check_invariants
 from tests.world import NOW, ZONE, World, at
 
 TUESDAY, WEDNESDAY = 1, 2
+MODES = (Mode.IN_PERSON, Mode.PHONE, Mode.VIDEO)
+NUMBER = "07700 900 362"
 LOOKED_AT = 4
 JUMPS_MIN = (1, 4, 6, 11, 11, 11, 60, 60, 600, 26 * 60)
 
@@ -48,23 +53,26 @@ JUMPS_MIN = (1, 4, 6, 11, 11, 11, 60, 60, 600, 26 * 60)
 @writing
 def hours_to_play_with(session: Session, world: World) -> None:
     """Two doctors whose visits last differently, with buffers, and whose hours touch: visits lie across them."""
-    for name, value in (("sessions_ahead_days", 3), ("horizon_days", 2), ("minimum_notice_min", 60)):
+    for name, value in {"sessions_ahead_days": 3, "horizon_days": 2, "minimum_notice_min": 60, "remote_notice_min": 30,
+                        "shown_window_min": 60, "video_rooms": "https://video.example/{room}"}.items():  # fmt: skip
         put_setting(session, name, value)
+    session.get_one(VisitType, world.check_up_id).modes = ALL_MODES
     session.execute(
         update(PractitionerVisitType)
         .where(PractitionerVisitType.practitioner_id == world.diaz_id)
         .values(duration_new_patient_min=50, duration_min=40, buffer_before_min=5, buffer_after_min=10)
     )
-    for practitioner_id, location_id, weekday, starts_min, ends_min in (
-        (world.chen_id, world.location_id, TUESDAY, 9 * 60, 10 * 60 + 30),
-        (world.chen_id, world.location_id, TUESDAY, 10 * 60 + 30, 12 * 60 + 5),
-        (world.diaz_id, world.location_id, TUESDAY, 6 * 60, 11 * 60),
-        (world.diaz_id, world.location_id, TUESDAY, 11 * 60, 12 * 60),
-        (world.diaz_id, world.second_location_id, WEDNESDAY, 9 * 60, 10 * 60 + 30),
+    for practitioner_id, location_id, weekday, starts_min, ends_min, modes in (
+        (world.chen_id, world.location_id, TUESDAY, 9 * 60, 10 * 60 + 30, ALL_MODES),
+        (world.chen_id, world.location_id, TUESDAY, 10 * 60 + 30, 12 * 60 + 5, ALL_MODES - {Mode.VIDEO}),
+        (world.diaz_id, world.location_id, TUESDAY, 6 * 60, 11 * 60, ALL_MODES),
+        (world.diaz_id, world.location_id, TUESDAY, 11 * 60, 12 * 60, {Mode.PHONE}),
+        (world.diaz_id, world.second_location_id, WEDNESDAY, 9 * 60, 10 * 60 + 30, ALL_MODES),
     ):
         session.add(
             AvailabilityRule(practitioner_id=practitioner_id, location_id=location_id, weekday=weekday,
-                             starts_min=starts_min, ends_min=ends_min, valid_from=date(2026, 1, 1))
+                             starts_min=starts_min, ends_min=ends_min, valid_from=date(2026, 1, 1),
+                             modes=frozenset(modes))
         )  # fmt: skip
     for practitioner_id, kind, starts_min, ends_min in (
         (world.chen_id, ExceptionKind.OFF, 9 * 60 + 40, 10 * 60 + 50),
@@ -116,10 +124,15 @@ class Play:
         """Patients look for themselves, the desk for either."""
         patients = {"alice": self.world.alice_id, "bob": self.world.bob_id}
         patient_id = patients.get(who) or chance.choice(list(patients.values()))
+        visit_type_id = (
+            moving.visit_type_id if moving else chance.choice((self.world.check_up_id, self.world.vaccine_id))
+        )
+        modes = MODES if visit_type_id == self.world.check_up_id else MODES[:1]
         return Search(
-            moving.visit_type_id if moving else chance.choice((self.world.check_up_id, self.world.vaccine_id)),
+            visit_type_id,
             moving.patient_id if moving else patient_id,
             location_id=chance.choice((None, None, None, self.world.location_id)),
+            mode=moving.mode if moving else chance.choice(modes),
             account_id=self.actor(who).account_id,
             moving_id=moving.id if moving else None,
             by=self.actor(who).kind,
@@ -128,7 +141,7 @@ class Play:
     def token(self) -> str:
         return f"token-{next(self.tokens)}"
 
-    def start(self, search: Search, chance: Random, near: datetime | None = None) -> tuple[datetime, bool]:
+    def start(self, search: Search, chance: Random, near: datetime | None = None) -> tuple[datetime, bool | None]:
         """A free start mostly, any other one sometimes; and whether the model says that it can be booked.
 
         All crowd around one instant: where two sessions touch, or where the visit to be moved is.
@@ -139,7 +152,15 @@ class Play:
             starts_at = chance.choice(sorted(free, key=lambda start: (abs(start - near), start))[:7])
         else:
             starts_at = near + timedelta(minutes=5 * chance.randint(-9, 9))
-        return starts_at, starts_at in free
+        return starts_at, self.can_be_booked(search, starts_at)
+
+    def can_be_booked(self, search: Search, starts_at: datetime) -> bool | None:
+        """What the model says; None where another time of the hour that a patient is told may do as well."""
+        free = free_starts(db.session(), search, self.now)
+        if starts_at in free:
+            return True
+        is_told_the_hour = search.mode is Mode.PHONE and not search.is_by_clinic
+        return None if is_told_the_hour and any(near.hour == starts_at.hour for near in free) else False
 
     def visits(self, who: str, *statuses: Status) -> list[Appointment]:
         """The visits that somebody may reach, in one of these statuses."""
@@ -160,7 +181,9 @@ class Play:
         token = self.token()
 
         def send() -> Appointment:
-            return booking.reserve_slot(actor=self.actor(who), search=search, starts_at=starts_at, token=token)
+            return booking.reserve_slot(
+                actor=self.actor(who), search=search, starts_at=starts_at, token=token, call_number=NUMBER
+            )
 
         visit = self.attempt(send, succeeds=can_be_booked)
         if visit is not None and chance.random() < 0.2:
@@ -189,7 +212,7 @@ class Play:
             succeeds=succeeds,
         )
         if hold is not None:
-            self.last_holds[who] = hold.id, search, starts_at
+            self.last_holds[who] = hold.id, search, hold.starts_at
             # Half of them send the form at once; the others do so later, or never.
             if chance.random() < 0.5:
                 self.book_held(who, chance)
@@ -198,14 +221,19 @@ class Play:
         who = who if who in self.last_holds else next(iter(self.last_holds))
         hold_id, search, starts_at = self.last_holds.pop(who)
         hold = db.session().get_one(Hold, hold_id)
-        can_be_booked = starts_at in free_starts(db.session(), search, self.now)
+        can_be_booked = self.can_be_booked(search, starts_at)
         # A live hold keeps its promise, also inside the minimum notice or after the hours were changed.
         is_live = hold.closed_at is None and hold.expires_at > self.now and starts_at > self.now
-        succeeds = True if can_be_booked else None if is_live else False
+        succeeds = None if is_live and not can_be_booked else can_be_booked
         if search.moving_id is None:
             self.attempt(
                 lambda: booking.reserve_slot(
-                    actor=self.actor(who), search=search, starts_at=starts_at, token=self.token(), hold_id=hold_id
+                    actor=self.actor(who),
+                    search=search,
+                    starts_at=starts_at,
+                    token=self.token(),
+                    hold_id=hold_id,
+                    call_number=NUMBER,
                 ),
                 succeeds=succeeds,
             )
@@ -323,10 +351,11 @@ def _some_search(play: Play, chance: Random) -> Search:
     booked, draw = play.visits("erin", Status.BOOKED), chance.random()
     if booked and draw < 0.4:
         moving = chance.choice(booked)
-        return Search(moving.visit_type_id, moving.patient_id, moving_id=moving.id)
+        return Search(moving.visit_type_id, moving.patient_id, mode=moving.mode, moving_id=moving.id)
     if draw < 0.6:
         return Search(play.world.vaccine_id, location_id=chance.choice((None, play.world.second_location_id)))
-    return Search(play.world.check_up_id, play.world.alice_id, account_id=play.world.alice.account_id)
+    mode = chance.choice(MODES)
+    return Search(play.world.check_up_id, play.world.alice_id, mode=mode, account_id=play.world.alice.account_id)
 
 
 def compare_with_model(search: Search, now: datetime) -> None:

@@ -174,13 +174,29 @@ def test_pages_hold_up_under_a_strict_content_policy(what: str) -> None:
     assert found == []
 
 
+BY_ITSELF = re.compile(r"<[^>]*data-hx-trigger=\"[^\"]*\b(?:every|load delay)\b[^>]*>", re.IGNORECASE)
+
+
+def test_what_a_page_asks_by_itself_keeps_nobody_signed_in() -> None:
+    """A part that asks again and again says so, see entrance/presence.py."""
+    tag = '<div data-hx-get="/x" data-hx-trigger="every 10s">'
+    assert BY_ITSELF.findall(tag) == [tag]
+    found = [
+        f"{path.relative_to(ROOT)}: {tag[:80]}"
+        for path in PAGES
+        for tag in BY_ITSELF.findall(_without_comments(path.read_text()))
+        if "X-Unattended" not in tag
+    ]
+    assert found == []
+
+
 def _without_comments(source: str) -> str:
     return re.sub(r"\{#.*?#\}", "", source, flags=re.DOTALL)
 
 
-def test_the_lock_of_the_assets_names_no_registry() -> None:
-    lock = json.loads((ROOT / "static" / "package-lock.json").read_text())
-    packages = lock["packages"]
+@pytest.mark.parametrize("folder", ["static", "tests/checkers"])
+def test_the_lock_of_npm_packages_names_no_registry(folder: str) -> None:
+    packages = json.loads((ROOT / folder / "package-lock.json").read_text())["packages"]
     assert packages
     assert [name for name, facts in packages.items() if "resolved" in facts] == []
 

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 from clinic_portal import clock
 from clinic_portal.models import (
+    ALL_MODES,
     MAX_CELLS,
     AvailabilityException,
     AvailabilityRule,
     Closure,
     ExceptionKind,
     ExceptionStatus,
+    Mode,
+    Modes,
     RuleKind,
 )
 from clinic_portal.scheduling import masks
@@ -33,8 +36,9 @@ CHANGE_DAYS = {
     "America/Santiago": (date(2026, 9, 6), date(2026, 4, 4)),
 }
 ALL_ZONES = sorted(CHANGE_DAYS)
-# Place, rule, exception.
-Owner = tuple[int, int | None, int | None]
+# Place, rule, exception, modes.
+Owner = tuple[int, int | None, int | None, Modes]
+MODES = [ALL_MODES, frozenset({Mode.PHONE}), frozenset({Mode.IN_PERSON, Mode.VIDEO})]
 
 
 @cache
@@ -103,15 +107,15 @@ class Model:
         return [any(each.first_on <= shown.date() <= each.last_on for each in shut) for shown in self.walk(zone)]
 
     def owners(self, grid_min: int) -> list[Owner | None]:
-        """For each cell the place, rule and exception to which it belongs."""
+        """For each cell the place, rule and exception to which it belongs, and for which modes it is."""
         rules = sorted(self.plan.rules, key=lambda each: each.id)
         pauses = [self.minutes_of_rule(each) for each in rules if each.kind is RuleKind.BREAK]
         exceptions = sorted(self.plan.exceptions, key=lambda each: each.id)
         offs = [self.minutes_of_exception(each) for each in exceptions if each.kind is ExceptionKind.OFF]
         shut = {key: self.minutes_shut(key) for key in self.plan.locations}
-        claims = [((each.location_id, each.id, None), self.minutes_of_rule(each), [*pauses, *offs])
+        claims = [((each.location_id, each.id, None, each.modes), self.minutes_of_rule(each), [*pauses, *offs])
                   for each in rules if each.kind is RuleKind.CLINIC]  # fmt: skip
-        claims += [((each.location_id or 0, None, each.id), self.minutes_of_exception(each), offs)
+        claims += [((each.location_id or 0, None, each.id, each.modes), self.minutes_of_exception(each), offs)
                    for each in exceptions if each.kind is ExceptionKind.EXTRA]  # fmt: skip
         found: list[Owner | None] = []
         for first in range(0, self.days * 1440, grid_min):
@@ -136,6 +140,7 @@ def plans(draw: st.DrawFn) -> tuple[PractitionerPlan, date]:
         each = rule(draw(near).weekday(), "0:00", "0:00", number=number, location_id=draw(place))
         each.starts_min = draw(minute)
         each.ends_min = each.starts_min + draw(st.sampled_from([30, 45, 60, 61, 120, 240, 480, 1440]))
+        each.modes = draw(st.sampled_from(MODES))
         each.kind = draw(st.sampled_from([RuleKind.CLINIC, RuleKind.CLINIC, RuleKind.BREAK]))
         odd = draw(st.sampled_from(["", "", "", "weeks", "nth", "from", "until"]))
         if odd == "weeks":
@@ -155,6 +160,7 @@ def plans(draw: st.DrawFn) -> tuple[PractitionerPlan, date]:
                       location_id=draw(place), zone=draw(st.sampled_from(zones)),
                       status=draw(st.sampled_from([ExceptionStatus.APPROVED] * 3 + [*ExceptionStatus])))  # fmt: skip
         each.starts_min, each.ends_min = draw(minute), draw(minute)
+        each.modes = draw(st.sampled_from(MODES))
         return each
 
     rules = [block(number) for number in range(1, draw(st.integers(2, 6)) + 1)]
@@ -165,7 +171,7 @@ def plans(draw: st.DrawFn) -> tuple[PractitionerPlan, date]:
 
 
 def by_cell(found: list[PlannedSession]) -> dict[int, Owner]:
-    return {cell: (each.location_id, each.terms.rule_id, each.terms.exception_id)
+    return {cell: (each.location_id, each.terms.rule_id, each.terms.exception_id, each.terms.modes)
             for each in found for cell in range(each.first_cell, each.end_cell)}  # fmt: skip
 
 

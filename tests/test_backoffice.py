@@ -41,9 +41,10 @@ NEW_YORK = "America/New_York"
 CHANGING = ("new/", "edit/", "delete/", "action/", "ajax/update/", "ajax/lookup/", "export/csv/")
 # Where something can be changed: forms of ours, each of which calls one service.
 PATIENT_FORMS = ("patient-codes", "patient-needs", "patient-referrals", "patient-rights", "patient-same")
-OTHER_FORMS = ("todo/try", "todo/done", "todo/later", "appointments/private", "visit-type", "setting")
+OTHER_FORMS = ("todo/try", "todo/done", "todo/later", "appointments/private", "visit-type", "setting", "accounts/reset")
 FORMS = {f"/backoffice/{name}/" for name in (*PATIENT_FORMS, *OTHER_FORMS)}
-OF_ADMINS = ("/backoffice/audit/", "/backoffice/visit-type/", "/backoffice/setting/")
+ACCOUNTS = ("/backoffice/accounts/", "/backoffice/accounts/details/")
+OF_ADMINS = ("/backoffice/audit/", "/backoffice/visit-type/", "/backoffice/setting/", *ACCOUNTS)
 Get = Callable[..., TestResponse]
 
 
@@ -139,6 +140,8 @@ def said(markup: str) -> str:
 
 def one_of_its(path: str, visit: Appointment) -> str:
     """What a page about one record needs in its address."""
+    if "accounts" in path and "details" in path:
+        return "?id=1"
     if "todo/" in path and path.endswith("details/"):
         return f"?id={task_about(visit.id)}"
     if "visit-type/" in path or "setting/" in path:
@@ -162,11 +165,13 @@ def test_patients_and_practitioners_open_no_page_of_the_back_office(app: Flask, 
         get(who, path, status=403)
 
 
-def test_the_desk_opens_everything_but_the_audit_log(app: Flask, get: Get, world: World) -> None:
+def test_the_desk_opens_everything_but_the_audit_log_and_the_accounts(app: Flask, get: Get, world: World) -> None:
     visit = visit_of(put_visit(world, at(10)))
     for path in addresses(app):
         get("erin", path + one_of_its(path, visit), status=403 if path in OF_ADMINS else 200)
-    assert "Audit log" not in get("erin", "/backoffice/").text
+    menu = get("erin", "/backoffice/").text
+    assert "Audit log" not in menu
+    assert "Accounts" not in menu
 
 
 def test_an_administrator_opens_everything(app: Flask, get: Get, world: World) -> None:
@@ -184,6 +189,7 @@ def test_an_administrator_of_one_location_does_not_read_the_log_of_all(get: Get,
 
     at_mill_lane()
     get("erin", "/backoffice/audit/", status=403)
+    get("erin", "/backoffice/accounts/", status=403)
 
 
 def test_only_our_own_forms_change_anything_in_the_back_office(app: Flask, get: Get, world: World) -> None:
@@ -285,6 +291,12 @@ def test_a_reference_finds_its_visit_whatever_the_other_fields_say(get: Get, wor
     page = get("erin", f"/backoffice/appointments/?search={typed}&from=2026-03-02&status=cancelled").text
     assert visit.reference in cells(page)
     assert "1 appointment<" in page
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_a_day_at_the_end_of_the_calendar_is_no_day(get: Get, world: World, day: str) -> None:
+    assert "From must be a date" in get("erin", f"/backoffice/appointments/?from={day}").text
+    assert "Day must be a date" in get("erin", f"/backoffice/sessions/?day={day}").text
 
 
 def test_nonsense_in_an_address_is_told_and_harms_nothing(get: Get, world: World) -> None:

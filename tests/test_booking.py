@@ -72,10 +72,11 @@ def rows(model: type, **where: object) -> int:
 
 
 def messages(visit: Appointment, recipient: Recipient = Recipient.PATIENT) -> list[tuple[Event, int]]:
+    """What was told about a visit, but for its reminders."""
     kept = db.session.scalars(
         select(Notification).filter_by(appointment_id=visit.id, recipient=recipient).order_by(Notification.id)
     )
-    return [(each.event, each.sequence) for each in kept]
+    return [(each.event, each.sequence) for each in kept if each.event != Event.REMINDER]
 
 
 def moving(search: Search, visit: Appointment) -> Search:
@@ -109,7 +110,8 @@ def test_a_double_click_makes_one_visit_and_one_mail_and_returns_the_same(
     )
     assert first.id == second.id
     assert rows(Appointment) == 1
-    assert rows(Notification, recipient=Recipient.PATIENT) == 1
+    assert rows(Notification, recipient=Recipient.PATIENT, event=Event.BOOKED) == 1
+    assert rows(Notification, event=Event.REMINDER) == 1
     assert free_cells(db.session(), morning) == 36 - CHECK_UP_CELLS
 
 

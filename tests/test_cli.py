@@ -18,6 +18,7 @@ from clinic_portal.models import AuditEntry
 from clinic_portal.settings import load_settings
 from clinic_portal.supervisor import lock
 from tests.conftest import opened, portal_config, replace_database
+from tests.signing_in import set_up_app
 from tests.visitor import Visitor
 from tests.world import World, build_world
 
@@ -192,7 +193,9 @@ def test_a_clinic_gets_its_first_administrator_with_a_link_that_sets_a_password_
         visitor.submit(visitor.get(path), password="a good password")
         visitor.get(path, 410)
         answer = visitor.submit(visitor.get("/login"), 302, email="ada@clinic.example", password="a good password")
-        assert visitor.follow(answer, 302).headers["Location"] == "/backoffice/"
+        assert visitor.follow(answer, 303).headers["Location"] == "/account/second-step"
+        set_up_app(visitor)
+        assert visitor.get("/start", 302).headers["Location"] == "/backoffice/"
         visitor.get("/backoffice/settings/")
         db.session.remove()
         db.engine.dispose()
@@ -200,6 +203,15 @@ def test_a_clinic_gets_its_first_administrator_with_a_link_that_sets_a_password_
     assert again.exit_code == 0
     assert count(data_dir, "role_grants") == 2
     assert count(data_dir, "accounts") == 1
+
+
+def test_a_lost_second_step_is_reset_by_command(furnished: tuple[Path, World], tmp_path: Path) -> None:
+    replace_database(furnished[0], tmp_path)
+    assert run(tmp_path, "reset-second-factor", "Erin@example.com").exit_code == 0
+    assert count(tmp_path, "audit_entries") == 1
+    wrong = run(tmp_path, "reset-second-factor", "nobody@example.com")
+    assert wrong.exit_code == 1
+    assert "There is no account with this address" in wrong.output
 
 
 def test_a_code_is_printed_for_a_patient_and_for_nobody_else(furnished: tuple[Path, World], tmp_path: Path) -> None:

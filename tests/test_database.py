@@ -12,8 +12,10 @@ from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import psycopg
 import pytest
 from flask import Flask
+from sqlalchemy import Connection as EngineConnection
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
@@ -246,6 +248,55 @@ def test_two_who_wait_for_each_other_both_get_through(postgres_app: Flask) -> No
 
 
 @pytest.mark.postgres
+def test_connections_that_the_server_ended_meanwhile_are_replaced_unseen(
+    postgres_app: Flask, postgres_env: dict[str, str]
+) -> None:
+    with db.engine.connect() as one, db.engine.connect() as other:
+        own = {_backend(one), _backend(other)}
+    assert len(own) == 2
+    with psycopg.connect(postgres_env["DATABASE_URL"]) as admin:
+        for number in own:
+            admin.execute("SELECT pg_terminate_backend(%s, 5000)", [number])
+    assert names() == set()
+    keep("clinic_name", "Harbour")
+    assert names() == {"clinic_name"}
+
+
+def _backend(connection: EngineConnection) -> int:
+    return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+
+
+@pytest.mark.postgres
+def test_a_page_reads_without_a_transaction_and_a_migration_has_one(postgres_app: Flask) -> None:
+    session = db.session()
+    session.execute(select(1))
+    assert _in_transaction(session.connection()) is False
+    session.rollback()
+    with db.engine.connect() as connection:
+        connection.execute(select(1))
+        assert _in_transaction(connection) is True
+
+
+def test_a_savepoint_gives_back_its_part_and_the_rest_is_committed(any_app: Flask) -> None:
+    @writing
+    def work(session: Session) -> None:
+        put_setting(session, "horizon_days", 7)
+        session.flush()
+        savepoint = session.begin_nested()
+        put_setting(session, "sessions_ahead_days", 7)
+        session.flush()
+        savepoint.rollback()
+
+    work()
+    assert names() == {"horizon_days"}
+
+
+def _in_transaction(connection: EngineConnection) -> bool:
+    status = connection.connection.driver_connection.info.transaction_status  # type: ignore[union-attr]
+    return bool(status == psycopg.pq.TransactionStatus.INTRANS)
+
+
+@pytest.mark.postgres
 def test_a_serialisation_failure_is_tried_again_and_too_many_of_them_are_busy(postgres_app: Flask) -> None:
     tries = []
 
@@ -398,7 +449,8 @@ def test_a_full_disk_is_an_error_that_leaves_nothing_half_written_and_reads_go_o
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
         put_setting(session, "clinic_name", "A clinic with a full disk")
-        session.execute(text("CREATE TABLE too_much AS SELECT randomblob(10000) AS x"))
+        # More than the pages that migrations have left free.
+        session.execute(text("CREATE TABLE too_much AS SELECT randomblob(1000000) AS x"))
 
     with pytest.raises(OperationalError, match="full"):
         fill()

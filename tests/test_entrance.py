@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from clinic_portal import clock
-from clinic_portal.accounts import emails, invitations, passwords, registering, throttle, tokens
+from clinic_portal.accounts import codes, emails, invitations, passwords, registering, throttle, tokens
 from clinic_portal.accounts.throttle import Kind
 from clinic_portal.audit import SYSTEM
 from clinic_portal.database import db, writing
@@ -589,7 +589,7 @@ def test_a_code_does_not_take_visits_away_that_were_booked_meanwhile(
 
 def test_a_code_is_told_once_kept_as_a_hash_and_made_for_the_living_only(app: Flask, world: World, known: int) -> None:
     code = invitations.invite(actor=world.erin, patient_id=known)
-    assert set(code) - {"-"} <= set(invitations.ALPHABET)
+    assert set(code) - {"-"} <= set(codes.ALPHABET)
     plain = code.replace("-", "")
     with db.engine.connect() as connection:
         kept = str(connection.exec_driver_sql("SELECT * FROM account_invitations").all())

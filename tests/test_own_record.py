@@ -133,7 +133,8 @@ def test_everything_kept_of_one_can_be_taken_along_without_ids_or_other_people(
     assert data["details"]["birth_on"] == "1980-05-04"
     assert [visit["status"] for visit in data["appointments"]] == ["cancelled", "booked", "booked"]
     assert [visit["is_private"] for visit in data["appointments"]] == [False, True, False]
-    assert {message["delivery"] for message in data["messages"]} <= {"sent", "superseded"}
+    assert {message["delivery"] for message in data["messages"]} <= {"due", "sent", "superseded"}
+    assert [message["due_at"] for message in data["messages"] if message["delivery"] == "due"]
     assert data["who_may_act_for_you"][1]["relation"] == "carer"
     assert {change["by"] for change in data["changes"]} == {"you", "proxy"}
     assert [entry["role"] for entry in data["who_looked"]] == ["front_desk"]

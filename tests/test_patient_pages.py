@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from fcntl import LOCK_EX, flock
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -32,6 +34,8 @@ from tests.bookings import book, cancel, open_clinic
 from tests.visitor import Visitor, forms_of, words_of
 from tests.world import NOW, World, add_patient, add_session, at
 
+# To the patient, to the practitioner, and the reminder a day before.
+MESSAGES = 3
 TIMES = "/book/times?patient={patient}&visit_type={type}&place=any&needs=none"
 
 
@@ -89,7 +93,7 @@ def test_a_patient_books_from_the_first_page_to_the_confirmation(alice: Visitor,
     assert "Dr Chen" in says
     (visit,) = visits()
     assert (visit.status, visit.starts_at, visit.origin) == (Status.BOOKED, at(9, day=1), Origin.PATIENT_ONLINE)
-    assert db.session().scalar(select(func.count(Notification.id))) == 2
+    assert db.session().scalar(select(func.count(Notification.id))) == MESSAGES
 
 
 def test_no_page_names_a_doctor_before_the_visit_is_booked(alice: Visitor, world: World) -> None:
@@ -105,7 +109,7 @@ def test_the_same_form_sent_twice_makes_one_visit_and_leads_to_the_same_page(ali
     first, second = alice.submit(page), alice.submit(page)
     assert first.headers["Location"] == second.headers["Location"]
     assert len(visits()) == 1
-    assert db.session().scalar(select(func.count(Notification.id))) == 2
+    assert db.session().scalar(select(func.count(Notification.id))) == MESSAGES
 
 
 def test_going_back_to_the_check_page_after_booking_shows_the_visit(alice: Visitor, world: World) -> None:
@@ -142,6 +146,24 @@ def test_who_loses_the_race_gets_409_with_alternatives_and_goes_on_with_the_answ
     check = alice.follow(alice.submit(lost, start=near.choices["start"][0]))
     alice.submit(check)
     assert [visit.starts_at for visit in visits()] == [at(9, day=1), at(9, 30, day=1)]
+
+
+def test_who_comes_after_a_time_is_known_to_be_gone_is_told_without_waiting_for_a_turn_to_write(
+    alice: Visitor, bob: Visitor, world: World
+) -> None:
+    open_clinic(world)
+    wanted = write_instant(at(9, day=1))
+    page = alice.get(times_url(world))
+    book(world, at(9, day=1), patient_id=world.bob_id, actor=world.bob)
+    first = alice.submit(page, 409, start=wanted)
+    with Path(f"{db.engine.url.database}.lock").open("a") as turn:
+        flock(turn, LOCK_EX)
+        second = alice.submit(page, 409, start=wanted)
+    assert words_of(first) == words_of(second)
+    # What stands in the way is said all the same.
+    own = book(world, at(10, day=1))
+    db.session.rollback()
+    assert own.public_id in alice.submit(page, 409, start=write_instant(at(10, day=1))).text
 
 
 def test_an_expired_hold_books_all_the_same_while_its_time_is_free(alice: Visitor, world: World) -> None:
@@ -291,7 +313,16 @@ def test_a_day_is_free_full_or_closed(alice: Visitor, world: World) -> None:
     says = words_of(alice.get(times_url(world)))
     assert "Tuesday 3 March, Free" in says
     assert "Wednesday 4 March, Full" in says
+    assert "Closed from Thursday 5 March to Sunday 15 March" in says
+
+
+def test_shut_days_are_said_in_words(alice: Visitor, world: World) -> None:
+    for day in (1, 2, 4, 7, 8):
+        open_clinic(world, day=day)
+    says = words_of(alice.get(times_url(world)))
+    assert "Friday 6 March, Free Closed at the weekend Mon 9 Mar" in says
     assert "Thursday 5 March, Closed" in says
+    assert "Closed from Wednesday 11 March to Sunday 15 March" in says
 
 
 def test_later_and_earlier_dates_are_plain_links_within_what_can_be_booked(alice: Visitor, world: World) -> None:
@@ -590,7 +621,20 @@ def test_who_has_no_address_is_asked_to_note_the_visit_down(alice: Visitor, worl
 # Wrong input
 
 
-NASTY = ["", "-1", "\x00", "a" * 5000, "ø😀' OR 1=1 --", "20261399T9999Z", "2026-02-30", "../etc/passwd<script>"]
+NASTY = [
+    "",
+    "-1",
+    "\x00",
+    "a" * 5000,
+    "ø😀' OR 1=1 --",
+    "20261399T9999Z",
+    "2026-02-30",
+    "00010101T0000Z",
+    "99991231T2359Z",
+    "0001-01-01",
+    "9999-12-31",
+    "../etc/passwd<script>",
+]
 
 
 @pytest.mark.parametrize("value", NASTY)

@@ -289,6 +289,14 @@ def test_a_link_ends_after_three_days_and_when_its_address_is_removed(alice: Vis
     assert not points(world.alice_id)[-1].is_usable
 
 
+def test_a_mail_program_that_only_looks_confirms_no_address(alice: Visitor, world: World) -> None:
+    add(alice, world, "email", "new@example.com")
+    link, program = link_to("new@example.com"), Visitor(alice.app)
+    for method in ("GET", "HEAD"):
+        assert program.open(link, method).status_code == 200
+    assert not points(world.alice_id)[-1].is_usable
+
+
 def test_nobodys_mailbox_can_be_filled_by_asking_again_and_again(alice: Visitor, world: World) -> None:
     add(alice, world, "email", "victim@example.com")
     victim = points(world.alice_id)[-1]

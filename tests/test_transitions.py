@@ -102,6 +102,7 @@ def put_visit(session: Session, world: World, status: Status, starts_at: datetim
     ends_at = starts_at + timedelta(minutes=30)
     visit = Appointment(
         patient_id=world.alice_id, visit_type_id=world.check_up_id, status=status, mode=mode,
+        call_number="020 7946 0018" if mode is Mode.PHONE else None,
         origin=Origin.DESK, priority_class=PriorityClass.ROUTINE, requested_at=NOW, target_at=NOW,
         **({"practitioner_id": world.chen_id, "location_id": world.location_id, "starts_at": starts_at,
             "ends_at": ends_at, "blocked_from": starts_at, "blocked_until": ends_at} if has_time else {}),
@@ -189,7 +190,7 @@ def test_a_visit_cancelled_and_then_found_wrong_tells_nobody_a_second_time(world
     cancel_appointment(actor=world.alice, appointment_id=visit.id, token="c")
     change_status(actor=world.erin, appointment_id=visit.id, to=Status.ENTERED_IN_ERROR)
     told = select(Notification.event).filter_by(appointment_id=visit.id, recipient=Recipient.PATIENT)
-    assert sorted(db.session().scalars(told)) == [Event.BOOKED, Event.CANCELLED]
+    assert sorted(db.session().scalars(told)) == [Event.BOOKED, Event.CANCELLED, Event.REMINDER]
 
 
 def test_the_visits_of_somebody_who_died_can_be_cancelled_and_not_moved(world: World) -> None:

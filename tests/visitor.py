@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
 from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 from werkzeug.test import TestResponse
+
+from clinic_portal import clock
+from clinic_portal.accounts import sign_ins
+from clinic_portal.database import db
+from clinic_portal.entrance import presence
+from clinic_portal.models import Account
 
 
 @dataclass
@@ -40,26 +49,42 @@ class _Forms(HTMLParser):
 
 
 def forms_of(answer: TestResponse) -> list[Form]:
-    """The forms of a page, without those to sign out and to change the language that every page has."""
+    """The forms of a page, without those that every page has: sign out, stay signed in, change the language."""
     parser = _Forms()
     parser.feed(answer.text)
-    return [form for form in parser.forms if form.action not in ("/logout", "/language")]
+    return [form for form in parser.forms if form.action not in ("/logout", "/session/stay", "/language")]
 
 
 class Visitor:
-    """One browser: nobody's, or one in which somebody of the cast has signed in."""
+    """One browser: nobody's, or one in which somebody of the cast has signed in, and goes on reading meanwhile.
 
-    def __init__(self, app: Flask, who: str | None = None) -> None:
-        self.app = app
+    Whatever a test does to the clock, such a reader's time does not run out, unless the test says that they are idle.
+    """
+
+    def __init__(self, app: Flask, who: str | None = None, *, is_idle: bool = False) -> None:
+        self.app, self.who = app, who
         self.client = app.test_client()
+        self.is_idle = is_idle
         self._token: str | None = None
+        self._sign_in: str | None = None
         if who is not None:
-            with app.app_context(), self.client.session_transaction() as session:
-                session["_user_id"], session["_fresh"] = f"fs-{who}", True
+            self._come_in(who)
+
+    def _come_in(self, who: str) -> None:
+        with self.app.app_context(), self.client.session_transaction() as session:
+            session["_user_id"], session["_fresh"] = f"fs-{who}", True
+            # Some tests have no database to speak of.
+            with suppress(DBAPIError):
+                account_id = db.session().scalar(select(Account.id).filter_by(fs_uniquifier=f"fs-{who}"))
+                if account_id is not None:
+                    self._sign_in = sign_ins.begin(account_id=account_id, browser="A test")
+                    session["sign_in"] = self._sign_in
 
     def open(self, path: str, method: str = "GET", **more: Any) -> TestResponse:
         """One request, in a context of its own as on the web server."""
         with self.app.app_context():
+            if self._sign_in is not None and not self.is_idle:
+                self.client.set_cookie(presence.COOKIE, presence.seen_cookie(self._sign_in, clock.now()))
             return self.client.open(path, method=method, buffered=True, **more)
 
     def get(self, path: str, status: int = 200, **headers: str) -> TestResponse:

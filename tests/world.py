@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from clinic_portal.audit import Actor, ActorKind
 from clinic_portal.database import writing
 from clinic_portal.models import (
+    ALL_MODES,
     Account,
     Audience,
     ClinicSession,
@@ -25,6 +26,7 @@ from clinic_portal.models import (
     Gender,
     IdentityStatus,
     Location,
+    Modes,
     Patient,
     PatientAccess,
     Practitioner,
@@ -46,9 +48,9 @@ PASSWORD = "correct horse battery"
 GRID = 5
 
 
-# Most tests book more than patients may; those of the limits set their own.
+# Most tests book more than patients may, with a password alone; those of the limits and of signing in set their own.
 SETTINGS = {"clinic_name": "Harbour Street Clinic", "clinic_phone": "020 7946 0000", "max_open_per_patient": 100,
-            "max_open_in_all": 100}  # fmt: skip
+            "max_open_in_all": 100, "second_factor": "off"}  # fmt: skip
 
 
 @dataclass
@@ -188,13 +190,14 @@ def add_session(
     lane: int = 0,
     audience: Audience = Audience.PUBLIC,
     bookable_from: datetime = masks.EPOCH,
+    modes: Modes = ALL_MODES,
 ) -> int:
     """One stretch of free time, without rules behind it."""
     first = masks.to_cell(starts_at, GRID)
     count = masks.to_cell(ends_at, GRID) - first
     session = ClinicSession(practitioner_id=practitioner_id, location_id=location_id, starts_at=starts_at,
                             ends_at=ends_at, first_cell=first, cell_count=count, free=masks.run(count), lane=lane,
-                            audience=audience, bookable_from=bookable_from)  # fmt: skip
+                            audience=audience, bookable_from=bookable_from, modes=modes)  # fmt: skip
     db.add(session)
     db.flush()
     return session.id

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import date
 from functools import wraps
@@ -15,7 +14,9 @@ from sqlalchemy import bindparam, case, or_, select, update
 from sqlalchemy.orm import Session, aliased, contains_eager, joinedload
 
 from clinic_portal import clock
+from clinic_portal.accounts.asking import is_own_path, to_sign_in
 from clinic_portal.audit import Actor, ActorKind
+from clinic_portal.catalogue import catalogue
 from clinic_portal.config import Config
 from clinic_portal.database import db, writing
 from clinic_portal.errors import NotAllowed, NotFound
@@ -36,14 +37,20 @@ from clinic_portal.models import (
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# One slash, then no second one and no backslash, which browsers take for one; nothing that is not printed.
-OWN_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
-
 STAFF = (RoleName.FRONT_DESK, RoleName.ADMIN)
+
+
+_BY_COOKIE = select(Account).where(Account.fs_uniquifier == bindparam("uniquifier")).options(joinedload(Account.roles))
 
 
 class Accounts(SQLAlchemyUserDatastore):
     """Flask-Security's way to our tables. It would commit by itself; here its one change is a service."""
+
+    def find_user(self, case_insensitive: bool = False, **kwargs: Any) -> Account | None:
+        """Asked for each page with what the cookie says: for that the statement is made beforehand."""
+        if kwargs.keys() != {"fs_uniquifier"}:
+            return cast("Account | None", super().find_user(case_insensitive, **kwargs))
+        return db.session().scalars(_BY_COOKIE, {"uniquifier": kwargs["fs_uniquifier"]}).unique().one_or_none()
 
     def put(self, model: Account) -> Account:
         """Called at sign-in when a password was kept in an older way and has just been hashed anew."""
@@ -95,6 +102,7 @@ def install(app: Flask, config: Config) -> None:
     security.want_json(lambda _request: False)
     security.login_manager.request_loader(lambda _request: None)
     security.unauthn_handler(lambda *_args, **_kwargs: to_sign_in())
+    security.login_manager.unauthorized_handler(to_sign_in)
     # Nothing asks for the password again yet.
     app.view_functions["security.verify"] = _nothing_here
     app.before_request(_keep_next_here)
@@ -113,7 +121,7 @@ def show_sign_ins(app: Flask, sign_ins: Callable[[], list[tuple[str, str, str]]]
 def _keep_next_here() -> Response | None:
     """After signing in one goes on only to a page of ours: any other address is dropped at once."""
     target = request.args.get("next")
-    if request.endpoint != "security.login" or target is None or OWN_PATH.fullmatch(target):
+    if request.endpoint != "security.login" or target is None or is_own_path(target):
         return None
     return make_response(redirect(url_for("security.login")))
 
@@ -130,15 +138,6 @@ def _start() -> Response:
     if account.has_role_name(RoleName.PRACTITIONER):
         return make_response(redirect(url_for("doctor.day")))
     return make_response(redirect(url_for("patient.appointments")))
-
-
-def to_sign_in() -> Response:
-    """Send somebody to the sign-in page, and afterwards back to where they were."""
-    url = url_for("security.login", next=request.full_path.rstrip("?"))
-    if request.headers.get("HX-Request") == "true":
-        # A part of a page has no room for a sign-in form.
-        return Response(status=401, headers={"HX-Redirect": url})
-    return make_response(redirect(url, 303))
 
 
 def signed_in(view: Callable[P, R]) -> Callable[P, R]:
@@ -184,10 +183,18 @@ def actor_of(account: Account) -> Actor:
     return Actor(ActorKind.PRACTITIONER if is_practitioner else ActorKind.PATIENT, account.id)
 
 
+_FIRST_ZONE = select(Location.zone).where(Location.is_active).order_by(Location.id).limit(1)
+
+
+def clinic_zone(session: Session) -> str:
+    """The zone for what belongs to no location: that of the first one."""
+    first = catalogue(session).rows(_FIRST_ZONE)
+    return first[0].zone if first else "UTC"
+
+
 def _today(session: Session) -> date:
     """The calendar day at the clinic: rights begin and end with it."""
-    zone = session.scalar(select(Location.zone).where(Location.is_active).order_by(Location.id).limit(1))
-    return clock.local_date(clock.now(), zone or "UTC")
+    return clock.local_date(clock.now(), clinic_zone(session))
 
 
 _RIGHTS = (

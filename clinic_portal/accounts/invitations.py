@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import date, timedelta
 
 from sqlalchemy import exists, select, update
@@ -10,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import audit, clock
 from clinic_portal.accounts import _today, actor_of
+from clinic_portal.accounts.codes import new_code, plain, shown
 from clinic_portal.accounts.registering import grant
 from clinic_portal.accounts.tokens import keyed
 from clinic_portal.database import writing
@@ -32,9 +32,6 @@ from clinic_portal.models import (
 from clinic_portal.settings import load_settings
 from clinic_portal.tasks import close_tasks
 
-# Nothing in it looks or sounds like another: no 0 O, 1 I L, 5 S, 2 Z, 8 B, U V.
-ALPHABET = "34679ACDEFGHJKMNPQRTWXY"
-LENGTH = 10
 WRONG = N_("The code or the date of birth is not right, or the code is too old. Check both, or call us.")
 
 
@@ -51,7 +48,7 @@ def invite(session: Session, *, actor: audit.Actor, patient_id: int) -> str:
         raise NotFound
     if patient.deceased_on is not None or patient.merged_into_id is not None:
         raise NotAllowed
-    now, code = clock.now(), "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
+    now, code = clock.now(), new_code()
     session.execute(
         update(AccountInvitation)
         .where(AccountInvitation.patient_id == patient.id, AccountInvitation.expires_at > now)
@@ -67,7 +64,7 @@ def invite(session: Session, *, actor: audit.Actor, patient_id: int) -> str:
     session.add(made)
     session.flush()
     audit.record(session, actor, "invite", made, patient_id=patient.id)
-    return f"{code[: LENGTH // 2]}-{code[LENGTH // 2 :]}"
+    return shown(code)
 
 
 @writing
@@ -133,11 +130,10 @@ def find_patient(session: Session, name: str) -> Patient:
 
 
 def _open_invitation(session: Session, code: str) -> AccountInvitation:
-    plain = "".join(letter for letter in code.upper() if letter.isalnum())
     invitation = session.scalar(
         select(AccountInvitation)
         .where(
-            AccountInvitation.code_hash == keyed(plain),
+            AccountInvitation.code_hash == keyed(plain(code)),
             AccountInvitation.used_at.is_(None),
             AccountInvitation.expires_at > clock.now(),
         )

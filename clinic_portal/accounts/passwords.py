@@ -9,7 +9,7 @@ from flask_security.utils import hash_password, verify_password
 from sqlalchemy.orm import Session
 
 from clinic_portal import audit, clock
-from clinic_portal.accounts import actor_of, emails, tokens
+from clinic_portal.accounts import actor_of, emails, sign_ins, tokens
 from clinic_portal.accounts.same_person import ask_about_account
 from clinic_portal.database import writing
 from clinic_portal.errors import InvalidRequest
@@ -105,6 +105,7 @@ def _keep(session: Session, account: Account, password_hash: str, confirmed_at: 
     is_first, is_confirmed = account.password is None, account.confirmed_at is not None
     account.password, account.fs_uniquifier = password_hash, new_uniquifier()
     account.confirmed_at = account.confirmed_at or confirmed_at
+    sign_ins.end_all(session, account.id)
     session.flush()
     if not is_confirmed:
         ask_about_account(session, account)

@@ -32,6 +32,9 @@ class Kind(enum.StrEnum):
     MAIL = "mail"
     PASSWORD = "password"  # noqa: S105  # the name of a limit
     CODE = "code"
+    # Of a link in a mail that nobody signed.
+    LINK = "link"
+    SECOND_STEP = "second_step"
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ LIMITS = {
     Kind.SIGN_IN: (Limit(5, _MINUTE, 60 * _MINUTE), Limit(50, _MINUTE, 60 * _MINUTE)),
     Kind.MAIL: (Limit(3, 5 * _MINUTE, 240 * _MINUTE), Limit(30, 5 * _MINUTE, 60 * _MINUTE)),
     Kind.PASSWORD: (Limit(5, _MINUTE, 60 * _MINUTE), Limit(50, _MINUTE, 60 * _MINUTE)),
+    Kind.LINK: (Limit(20, _MINUTE, 60 * _MINUTE), Limit(20, _MINUTE, 60 * _MINUTE)),
+    Kind.SECOND_STEP: (Limit(5, _MINUTE, 60 * _MINUTE), Limit(50, _MINUTE, 60 * _MINUTE)),
     Kind.CODE: (Limit(5, 5 * _MINUTE, 240 * _MINUTE), Limit(30, 5 * _MINUTE, 240 * _MINUTE)),
 }
 _FIRST_TIME = text(

@@ -7,6 +7,7 @@ from flask_admin import Admin
 from flask_admin.theme import Theme
 
 from clinic_portal.accounts import STAFF
+from clinic_portal.backoffice.accounts import AccountList
 from clinic_portal.backoffice.appointments import AppointmentList
 from clinic_portal.backoffice.codes import CodesPage
 from clinic_portal.backoffice.limits import SettingPage, VisitTypePage
@@ -20,6 +21,7 @@ from clinic_portal.backoffice.schedule import LocationList, SessionList, VisitTy
 from clinic_portal.backoffice.today import Today
 from clinic_portal.backoffice.todo import TodoList, count_due
 from clinic_portal.models import (
+    Account,
     Appointment,
     AuditEntry,
     ClinicSession,
@@ -52,6 +54,7 @@ def install(app: Flask) -> None:
         PractitionerList(Practitioner, "Clinicians", "clinicians", CLINIC),
         VisitTypeList(VisitType, "Visit types", "visit-types", CLINIC),
         LocationList(Location, "Locations", "locations", CLINIC),
+        AccountList(Account, "Accounts", "accounts", CLINIC),
         SettingsPage(name="Settings", endpoint="backoffice_settings", url="settings", category=CLINIC),
         AuditLog(AuditEntry, "Audit log", "audit", CLINIC),
         VisitTypePage("Visit types", "visit_type", "visit-type"),

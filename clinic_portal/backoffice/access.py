@@ -8,7 +8,8 @@ from flask import g
 from flask_login import current_user
 from sqlalchemy import select
 
-from clinic_portal.accounts import STAFF, to_sign_in
+from clinic_portal.accounts import STAFF
+from clinic_portal.accounts.asking import to_sign_in
 from clinic_portal.database import db
 from clinic_portal.errors import NotAllowed
 from clinic_portal.models import AccessPlace, Role, RoleGrant, RoleName

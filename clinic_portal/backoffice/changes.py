@@ -22,6 +22,7 @@ SUBJECT = {
     "closures": "Closure",
     "sessions": "Session",
     "notifications": "Message",
+    "sign_ins": "Sign-in",
     "account_invitations": "Code for an account",
     "contact_points": "Contact",
     "patient_access": "Right to act",

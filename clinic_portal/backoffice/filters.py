@@ -9,6 +9,8 @@ from typing import Any
 from flask_admin.contrib.sqla.filters import BaseSQLAFilter
 from sqlalchemy import ColumnElement
 
+from clinic_portal import clock
+
 Options = list[tuple[str, str]]
 
 
@@ -34,7 +36,10 @@ class Day(Narrowing):
     """A calendar day."""
 
     def clean(self, value: str) -> date:
-        return date.fromisoformat(value)
+        found = date.fromisoformat(value)
+        if found.year not in clock.YEARS:
+            raise ValueError(value)
+        return found
 
 
 class Choice(Narrowing):

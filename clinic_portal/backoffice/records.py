@@ -38,7 +38,7 @@ class MessageList(ReadOnlyList):
     empty_message = "No messages."
     columns = (
         Column("id", "Written", lambda row, _: words.moment(row.created_at, _zone(row)), sorts=True),
-        Column("event", "About", lambda row, _: words.EVENT[row.event]),
+        Column("event", "About", lambda row, _: words.about(row)),
         Column("recipient", "To", lambda row, _: _recipient(row)),
         Column("channel", "Channel", lambda row, _: words.CHANNEL[row.channel]),
         Column("delivery", "Delivery", "show_delivery"),

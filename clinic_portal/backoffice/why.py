@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clinic_portal.scheduling.assignment import SCORES, TWO_GAPS_SCORE
-from clinic_portal.scheduling.search import USUAL
+from clinic_portal.scheduling.continuity import USUAL
 
 # Half of the top score: from here on a finding speaks for the clinician.
 HALF = 0.5

@@ -10,12 +10,15 @@ from clinic_portal.models import (
     CancelledBy,
     CancelReason,
     Channel,
+    Confirmation,
+    ConfirmedVia,
     ContactKind,
     ContactPoint,
     Delivery,
     Event,
     Mode,
     NeedSource,
+    Notification,
     Origin,
     Outcome,
     Patient,
@@ -63,12 +66,17 @@ EVENT = {
     Event.BOOKED: "Booked",
     Event.MOVED: "Moved",
     Event.CANCELLED: "Cancelled",
+    Event.REMINDER: "Reminder",
     Event.CONFIRM_EMAIL: "Confirm the address",
     Event.ALREADY_REGISTERED: "Already registered",
     Event.RESET_PASSWORD: "New password asked for",
     Event.PASSWORD_CHANGED: "Password changed",
     Event.CHANGE_EMAIL: "Confirm the new address",
     Event.EMAIL_CHANGED: "Address changed",
+    Event.SECOND_STEP_ADDED: "Second step added",
+    Event.SECOND_STEP_REMOVED: "Second step taken away",
+    Event.SECOND_STEP_RESET: "Second step reset",
+    Event.RECOVERY_CODE_USED: "Recovery code used",
     Event.VERIFY: "New address",
 }
 CHANNEL = {Channel.EMAIL: "E-mail", Channel.CALL: "Call"}
@@ -110,6 +118,12 @@ CANCELLED_BY = {
     CancelledBy.CLINIC: "the clinic",
     CancelledBy.SYSTEM: "the portal",
 }
+CONFIRMATION = {
+    Confirmation.NOT_ASKED: "Not asked yet",
+    Confirmation.ASKED: "Asked, no answer yet",
+    Confirmation.CONFIRMED: "Says that they will come",
+}
+CONFIRMED_VIA = {ConfirmedVia.LINK: "by the link in a mail"}
 CANCEL_REASON = {
     CancelReason.FEEL_BETTER: "feels better",
     CancelReason.CANNOT_COME: "cannot come",
@@ -227,6 +241,12 @@ def contact_tail(point: ContactPoint | None) -> str:
         name, _, host = value.partition("@")
         return f"{kind} {name[:1]}…@{host}"
     return kind if point.kind is ContactKind.POST else f"{kind} …{value[-3:]}"
+
+
+def about(message: Notification) -> str:
+    """What a message tells; a reminder also how long before the visit: "Reminder, 3d before"."""
+    before = message.facts.get("before") if message.event is Event.REMINDER else None
+    return f"{EVENT[message.event]}, {before} before" if before else EVENT[message.event]
 
 
 def yes_no(value: bool) -> str:

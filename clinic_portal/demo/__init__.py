@@ -27,7 +27,8 @@ from clinic_portal.demo.people import add_people
 from clinic_portal.demo.sign_ins import ADMIN_EMAIL, DESK_EMAIL, PASSWORD, SIGN_INS, AccountBook, all_roles
 from clinic_portal.demo.visits import add_visits
 from clinic_portal.errors import NotAllowed
-from clinic_portal.models import Patient, Practitioner, RoleName
+from clinic_portal.models import Appointment, Patient, Practitioner, RoleName, Status
+from clinic_portal.notifications.reminders import plan_for
 
 __all__ = ["is_empty", "seed", "sign_ins"]
 
@@ -72,7 +73,18 @@ def _seed(db: Session, moment: Moment, grid_min: int, password_hash: str) -> Non
     add_visits(db, diary)
     db.flush()
     add_desk_work(db, chance("desk"), accounts, diary)
+    _plan_reminders(db, moment)
     record(db, SYSTEM, "seeded", clinic.places[rota.HARBOUR])
+
+
+def _plan_reminders(session: Session, moment: Moment) -> None:
+    """Reminders of the visits ahead, as far as their time is still to come: the start sends nothing."""
+    ahead = select(Appointment.patient_id).where(
+        Appointment.status == Status.BOOKED, Appointment.starts_at > moment.now
+    )
+    with clock.clock_at(moment.now):
+        for patient_id in session.scalars(ahead.distinct().order_by(Appointment.patient_id)):
+            plan_for(session, patient_id)
 
 
 def _has_people(session: Session) -> bool:

@@ -126,6 +126,7 @@ def _rule(clinic: Clinic, practitioner_id: int, block: Block, weekday: int, firs
         every_n_weeks=1 if block.week is None else 2,
         anchor_on=None if block.week is None else first + timedelta(weeks=block.week),
         audience=block.audience,
+        modes=block.modes,
         release_policy=policy,
         release_before=before,
         release_at_min=rota.minutes(at),

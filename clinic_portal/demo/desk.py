@@ -35,7 +35,7 @@ from clinic_portal.models import (
     Task,
     TaskKind,
 )
-from clinic_portal.notifications.outbox import dedupe_key
+from clinic_portal.notifications.ledger import dedupe_key
 
 NEEDS = (
     ("George", Need.STEP_FREE, None),
@@ -97,7 +97,7 @@ def _call(moment: Moment, visit: Appointment) -> tuple[Notification, Task]:
     key = dedupe_key(visit.id, Event.BOOKED, visit.sequence, Recipient.PATIENT, visit.patient_id, Channel.CALL)
     told = Notification(dedupe_key=key, appointment_id=visit.id, event=Event.BOOKED, sequence=visit.sequence, facts={},
                         recipient=Recipient.PATIENT, patient_id=visit.patient_id, channel=Channel.CALL,
-                        delivery=Delivery.TO_CALL, created_at=visit.requested_at,
+                        delivery=Delivery.TO_CALL, created_at=visit.requested_at, due_at=visit.requested_at,
                         next_try_at=visit.requested_at)  # fmt: skip
     task = Task(kind=TaskKind.CALL, patient_id=visit.patient_id, appointment_id=visit.id, facts={},
                 created_at=visit.requested_at, due_at=moment.midnight + timedelta(hours=9))  # fmt: skip

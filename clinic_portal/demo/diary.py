@@ -12,6 +12,7 @@ from clinic_portal.demo import rota
 from clinic_portal.demo.chance import public_id
 from clinic_portal.demo.clinic import Clinic
 from clinic_portal.demo.lives import Moment, ask, live
+from clinic_portal.demo.meetings import meeting_of
 from clinic_portal.demo.people import Person
 from clinic_portal.models import Account, Appointment, ClinicSession, PractitionerVisitType
 from clinic_portal.scheduling import masks
@@ -90,7 +91,12 @@ def book(
         return False
     # Most people take the first time there is; the rest of the session stays in one piece, for longer visits.
     at = starts[0] if diary.rng.random() < 0.75 else diary.rng.choice(starts)
+    how = meeting_of(diary.rng, person, work, diary.clinic.visit_types[diary.name_of(skill)])
+    if how is None:
+        return False
     visit = ask(diary.rng, diary.moment, person, diary.desk, day_of(work), work)
+    for name, value in how.items():
+        setattr(visit, name, value)
     visit.public_id = public_id(diary.rng)
     visit.visit_type_id, visit.practitioner_id = skill.visit_type_id, work.practitioner_id
     visit.location_id, visit.lane = work.location_id, 0

@@ -8,13 +8,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from clinic_portal.models import Audience, Gender, PractitionerKind, ReleasePolicy, RuleKind, WhoMayBook
+from clinic_portal.models import (
+    ALL_MODES,
+    Audience,
+    Gender,
+    Mode,
+    Modes,
+    PractitionerKind,
+    ReleasePolicy,
+    RuleKind,
+    WhoMayBook,
+)
 
 ZONE = "Europe/London"
 HARBOUR, MILL = "Harbour Street", "Mill Lane"
 LOCATIONS: tuple[dict[str, Any], ...] = (
     {"name": HARBOUR, "address": "12 Harbour Street, London SE1", "phone": "020 7946 0000", "is_step_free": True,
-     "entrance_note": "The doors open by themselves; everything is on the ground floor."},
+     "entrance_note": "The doors open by themselves; everything is on the ground floor.",
+     "parking_note": "Two places for disabled people in front of the door."},
     {"name": MILL, "address": "3 Mill Lane, London SE16", "phone": "020 7946 0001", "is_step_free": False,
      "entrance_note": "Ring the bell. The rooms are on the first floor, up 18 stairs; there is no lift."},
 )  # fmt: skip
@@ -24,12 +35,14 @@ CHECK_UP, LONG, VACCINE, SEXUAL_HEALTH, PHYSIO, PROCEDURE = (
 )  # fmt: skip
 # Prepared texts are what patients read on the confirmation.
 VISIT_TYPES: tuple[dict[str, Any], ...] = (
-    {"name": CHECK_UP, "start_step_min": 15, "may_be_acute": True,
+    {"name": CHECK_UP, "start_step_min": 15, "may_be_acute": True, "modes": frozenset({Mode.IN_PERSON, Mode.PHONE}),
      "hint": "For a new problem, or one you have had for a while."},
-    {"name": LONG, "start_step_min": 15, "hint": "For more than one problem, or a yearly review.",
-     "how_to_prepare": "Bring a list of the medicines you take."},
+    {"name": LONG, "start_step_min": 15, "modes": ALL_MODES, "hint": "For more than one problem, or a yearly review.",
+     "how_to_prepare": "Think about what you want to talk about most.",
+     "what_to_bring": "A list of the medicines you take."},
     {"name": VACCINE, "start_step_min": 10, "hint": "For flu, travel and childhood vaccinations.",
-     "how_to_prepare": "Wear sleeves that roll up easily. Bring your or your child's vaccination record."},
+     "how_to_prepare": "Wear sleeves that roll up easily.",
+     "what_to_bring": "Your or your child's vaccination record."},
     {"name": SEXUAL_HEALTH, "start_step_min": 20, "is_sensitive": True, "min_age": 13, "neutral_name": "Appointment",
      "hint": "For tests, contraception and advice. Messages about it only say “Appointment”."},
     {"name": PHYSIO, "start_step_min": 30, "arrive_early_min": 10, "min_age": 8,
@@ -44,11 +57,14 @@ VISIT_TYPES: tuple[dict[str, Any], ...] = (
 BUFFER_AFTER_MIN = {CHECK_UP: 0, LONG: 5, VACCINE: 0, SEXUAL_HEALTH: 5, PHYSIO: 5, PROCEDURE: 10}
 
 CLINIC_SETTINGS: dict[str, Any] = {
+    # Everybody should get in with the passwords on the page; a second step can be tried all the same.
+    "second_factor": "off",
     "clinic_name": "Harbour Street Clinic",
     "clinic_phone": "020 7946 0000",
     "opening_hours": "Monday to Friday, 8am to 6pm",
     "emergency_number": "999",
     "urgent_advice": "If it is urgent but no emergency, call 111, day or night.",
+    "video_rooms": "https://video.harbour.example/{room}",
     "emergency_signs": "\n".join(
         (
             "chest pain or pressure that does not go away",
@@ -87,6 +103,7 @@ class Block:
     kind: RuleKind = RuleKind.CLINIC
     audience: Audience = Audience.PUBLIC
     release: tuple[ReleasePolicy, int, str] = (ReleasePolicy.AT_ONCE, 0, "00:00")
+    modes: Modes = ALL_MODES
 
 
 def minutes(clock_time: str) -> int:
@@ -95,6 +112,7 @@ def minutes(clock_time: str) -> int:
     return int(hours) * 60 + int(rest)
 
 
+BY_PHONE: Modes = frozenset({Mode.PHONE})
 SAME_DAY = (ReleasePolicy.DAYS_BEFORE, 0, "07:00")
 TWO_DAYS_BEFORE = (ReleasePolicy.DAYS_BEFORE, 2, "07:00")
 
@@ -120,7 +138,7 @@ CLINICIANS = (
         "Dr Amara Okafor", "amara.okafor@example.org", PractitionerKind.DOCTOR, Gender.FEMALE,
         {CHECK_UP: (15, 30), LONG: (30, 45), SEXUAL_HEALTH: (20, 30)},
         (Block((MON, TUE, THU, FRI), "08:30", "12:30"), Block((MON, THU), "13:30", "16:30"),
-         Block((TUE, FRI), "13:30", "15:30", release=SAME_DAY),
+         Block((WED,), "09:00", "11:00", modes=BY_PHONE), Block((TUE, FRI), "13:30", "15:30", release=SAME_DAY),
          Block((THU,), "16:30", "17:30", audience=Audience.STAFF, release=(ReleasePolicy.NEVER, 0, "00:00"))),
     ),
     Clinician(

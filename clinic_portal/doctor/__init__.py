@@ -60,6 +60,6 @@ def _asked_day() -> date | None:
         asked = date.fromisoformat(text)
     except ValueError:
         raise InvalidRequest(N_("Write the day as year, month and day: 2026-03-02.")) from None
-    if not 2000 <= asked.year < 2200:
+    if asked.year not in clock.YEARS:
         raise InvalidRequest(N_("That day is too far away."))
     return asked

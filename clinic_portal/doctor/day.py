@@ -10,13 +10,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from clinic_portal import clock
-from clinic_portal.languages import ngettext
+from clinic_portal.languages import _, ngettext
 from clinic_portal.models import (
     ACTIVE,
     Appointment,
     ClinicSession,
     Hold,
     Location,
+    Mode,
     Need,
     Patient,
     Practitioner,
@@ -24,6 +25,7 @@ from clinic_portal.models import (
     Status,
 )
 from clinic_portal.scheduling.needs import GENDER_ASKED, live_needs, told_at_clinic
+from clinic_portal.wording import time_told
 
 # Who sees the patient need not be told whom the patient asked for.
 UNTOLD = frozenset(GENDER_ASKED)
@@ -39,6 +41,9 @@ class Row:
     called_name: str = ""
     age: str | None = None
     visit_name: str = ""
+    # How both sides meet where the patient does not come: a sentence, and the link of a video room.
+    how: str | None = None
+    join_url: str | None = None
     status: str = ""
     needs: list[str] = field(default_factory=list)
     note: str = ""
@@ -149,12 +154,24 @@ def _busy(visit: Appointment, on: date, needs: Mapping[Need, str | None]) -> Bus
         called_name=visit.patient.full_name,
         age=_age(visit.patient, on),
         visit_name=visit.visit_type.name,
+        how=_how(visit),
+        join_url=visit.join_url,
         status=visit.status.value,
         needs=told_at_clinic(visit, needs, without=UNTOLD),
         note=visit.note or "",
         is_over=visit.status in (Status.FULFILLED, Status.NOSHOW),
     )
     return Busy(row, (visit.blocked_from, visit.blocked_until) if visit.lane == 0 else None, visit.location)
+
+
+def _how(visit: Appointment) -> str | None:
+    """What to do to meet the patient; the patient may have been told a stretch of the day."""
+    if visit.mode is Mode.VIDEO:
+        return _("By video")
+    if visit.mode is not Mode.PHONE or visit.starts_at is None or visit.location is None:
+        return None
+    told = time_told(visit.starts_at, visit.location.zone, visit.shown_window_min)
+    return _("By phone: call %(number)s. The patient was told: %(time)s.", number=visit.call_number, time=told)
 
 
 def _age(patient: Patient, on: date) -> str | None:

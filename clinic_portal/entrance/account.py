@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from flask import Response, flash, request, url_for
-from flask_security.utils import login_user
 
-from clinic_portal.accounts import addresses, passwords, signed_in, signed_in_account, tokens
+from clinic_portal.accounts import addresses, passwords, second_step, sign_ins, signed_in, signed_in_account, tokens
 from clinic_portal.accounts.throttle import Kind
 from clinic_portal.database import db
-from clinic_portal.entrance.blueprint import blueprint, give_back, take_try
+from clinic_portal.entrance.asked_again import ask_for_old_password, knows_password
+from clinic_portal.entrance.blueprint import blueprint, take_try
 from clinic_portal.entrance.forms import Form, read_email, read_new_password
+from clinic_portal.entrance.presence import present_sign_in, start
 from clinic_portal.languages import _
-from clinic_portal.models import Account
 from clinic_portal.web import page, see_other
+from clinic_portal.web.pages import settings_in_force
 
 
 @blueprint.get("/account")
 @signed_in
 def account() -> Response:
     """Your account."""
-    return page("entrance/account.html", account=signed_in_account())
+    mine = signed_in_account()
+    step = second_step.second_step_of(db.session(), mine.id)
+    browsers = sign_ins.live(db.session(), mine, settings_in_force())
+    return page("entrance/account.html", account=mine, step=step, browsers=len(browsers))
 
 
 @blueprint.route("/account/password", methods=["GET", "POST"])
@@ -28,11 +32,12 @@ def change_password() -> Response:
     """Change your password. Whoever else was signed in with the old one is out at once."""
     mine, form = signed_in_account(), Form()
     if request.method == "POST":
-        _ask_for_old_password(form)
+        ask_for_old_password(form)
         password = read_new_password(form, mine.email)
-        if not form.errors and _knows_password(mine, form):
+        if not form.errors and knows_password(mine, form):
+            is_two_factor = present_sign_in().is_two_factor
             changed = passwords.change_password(account_id=mine.id, password_hash=passwords.hashed(password))
-            login_user(changed, remember=False)
+            start(changed, is_two_factor=is_two_factor)
             flash(_("Your password is changed. Other devices are signed out."), "success")
             return see_other(url_for("entrance.account"))
     return page("entrance/change_password.html", status=form.status, form=form, errors=form.errors, email=mine.email,
@@ -46,8 +51,8 @@ def change_email() -> Response:
     mine, form = signed_in_account(), Form()
     if request.method == "POST":
         email = read_email(form)
-        _ask_for_old_password(form)
-        if email is not None and not form.errors and _knows_password(mine, form):
+        ask_for_old_password(form)
+        if email is not None and not form.errors and knows_password(mine, form):
             take_try(Kind.MAIL, email)
             addresses.ask_to_change(account_id=mine.id, email=email)
             return see_other(url_for("entrance.new_email_sent"))
@@ -71,19 +76,3 @@ def confirm_new_email(token: str) -> Response:
         return see_other(url_for("start"))
     found = tokens.read(db.session(), tokens.Purpose.CHANGE_EMAIL, token)
     return page("entrance/confirm.html", email=found.pending_email)
-
-
-def _ask_for_old_password(form: Form) -> None:
-    if not request.form.get("old_password"):
-        form.wrong("old_password", _("Enter the password you use now"))
-
-
-def _knows_password(mine: Account, form: Form) -> bool:
-    """Whether the present password was typed: whoever found a browser signed in must not take the account over."""
-    who = str(mine.id)
-    take_try(Kind.PASSWORD, who)
-    if not passwords.is_right(mine, request.form.get("old_password", "")):
-        form.wrong("old_password", _("The password you use now is not right"))
-        return False
-    give_back(Kind.PASSWORD, who)
-    return True

@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Response, request, url_for
 from flask_login import current_user
 
-from clinic_portal.accounts import OWN_PATH, signed_in_account
+from clinic_portal.accounts import signed_in_account
+from clinic_portal.accounts.asking import is_own_path
 from clinic_portal.accounts.preferences import keep_language
 from clinic_portal.entrance.blueprint import blueprint
 from clinic_portal.errors import InvalidRequest
@@ -23,4 +24,4 @@ def choose_language() -> Response:
     if current_user.is_authenticated:
         keep_language(account_id=signed_in_account().id, language=language)
     choose(language)
-    return see_other(target if OWN_PATH.fullmatch(target) else url_for("patient.home"))
+    return see_other(target if is_own_path(target) else url_for("patient.home"))

@@ -3,15 +3,18 @@
 from clinic_portal.models.appointments import (
     ACTIVE,
     ACTIVE_SQL,
+    MAX_JOIN_URL,
     MAX_NOTE,
+    MAX_NUMBER,
     Appointment,
     Attempt,
     CancelledBy,
     CancelReason,
+    Confirmation,
+    ConfirmedVia,
     Hold,
     HoldEnd,
     HoldKind,
-    Mode,
     Origin,
     Outcome,
     PriorityClass,
@@ -20,6 +23,7 @@ from clinic_portal.models.appointments import (
 )
 from clinic_portal.models.base import Base, UTCDateTime, columns_of, new_public_id
 from clinic_portal.models.entrance import AccountInvitation, Throttle
+from clinic_portal.models.modes import ALL_MODES, MODE_BIT, REMOTE, Mode, Modes
 from clinic_portal.models.names import fold
 from clinic_portal.models.needs import MAX_NEED_DETAIL, Need, NeedSource, PatientNeed
 from clinic_portal.models.people import (
@@ -46,6 +50,7 @@ from clinic_portal.models.records import (
     AccessPlace,
     AuditEntry,
     AuditValues,
+    CatalogueStamp,
     Channel,
     Delivery,
     Event,
@@ -73,17 +78,20 @@ from clinic_portal.models.schedule import (
     VisitType,
     WhoMayBook,
 )
+from clinic_portal.models.sign_in import AuthenticatorApp, KeptForm, Passkey, RecoveryCode, SignIn
 from clinic_portal.models.tasks import Task, TaskAttempt, TaskKind, TryOutcome
 
 __all__ = [
-    "ACTIVE", "ACTIVE_SQL", "MAX_CELLS", "MAX_EVIDENCE", "MAX_FROM_WHOM", "MAX_NEED_DETAIL", "MAX_NOTE", "AccessEntry",
-    "AccessPlace", "Account", "AccountInvitation", "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues",
-    "AvailabilityException", "AvailabilityRule", "Base", "CancelReason", "CancelledBy", "Channel", "ClinicSession",
-    "Closure", "ContactKind", "ContactPoint", "Delivery", "Event", "ExceptionKind", "ExceptionStatus", "Gender", "Hold",
-    "HoldEnd", "HoldKind", "IdentityStatus", "Lease", "Location", "Mode", "Need", "NeedSource", "Notification",
-    "Origin", "Outcome", "Patient", "PatientAccess", "PatientNeed", "Practitioner", "PractitionerKind",
-    "PractitionerPreference", "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "Referral",
-    "Relation", "ReleasePolicy", "Role", "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting", "Status",
+    "ACTIVE", "ACTIVE_SQL", "ALL_MODES", "MAX_CELLS", "MAX_EVIDENCE", "MAX_FROM_WHOM", "MAX_JOIN_URL",
+    "MAX_NEED_DETAIL", "MAX_NOTE", "MAX_NUMBER", "MODE_BIT", "REMOTE", "AccessEntry", "AccessPlace", "Account",
+    "AccountInvitation", "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues", "AuthenticatorApp",
+    "AvailabilityException", "AvailabilityRule", "Base", "CancelReason", "CancelledBy", "CatalogueStamp", "Channel",
+    "ClinicSession", "Closure", "Confirmation", "ConfirmedVia", "ContactKind", "ContactPoint", "Delivery", "Event",
+    "ExceptionKind", "ExceptionStatus", "Gender", "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "KeptForm", "Lease",
+    "Location", "Mode", "Modes", "Need", "NeedSource", "Notification", "Origin", "Outcome", "Passkey", "Patient",
+    "PatientAccess", "PatientNeed", "Practitioner", "PractitionerKind", "PractitionerPreference",
+    "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode", "Referral", "Relation",
+    "ReleasePolicy", "Role", "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting", "SignIn", "Status",
     "Submission", "Task", "TaskAttempt", "TaskKind", "Throttle", "TryOutcome", "UTCDateTime", "VisitType", "WhoMayBook",
     "columns_of", "fold", "id_from_reference", "new_public_id", "years_between",
 ]  # fmt: skip

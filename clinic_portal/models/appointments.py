@@ -13,6 +13,7 @@ from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from clinic_portal.models.base import Base, BigId, UTCDateTime, new_public_id, one_of
+from clinic_portal.models.modes import Mode
 from clinic_portal.models.people import Account, Patient, Practitioner
 from clinic_portal.models.schedule import Location, VisitType
 
@@ -54,13 +55,6 @@ class PriorityClass(enum.StrEnum):
     FLEXIBLE = "flexible"
 
 
-class Mode(enum.StrEnum):
-    IN_PERSON = "in_person"
-    PHONE = "phone"
-    VIDEO = "video"
-    HOME = "home"
-
-
 class CancelledBy(enum.StrEnum):
     PATIENT = "patient"
     PROXY = "proxy"
@@ -87,6 +81,20 @@ class Outcome(enum.StrEnum):
     LATE_COULD_NOT_BE_SEEN = "7"
 
 
+class Confirmation(enum.StrEnum):
+    """Whether the patient has said that they will come: asked in a reminder, never demanded."""
+
+    NOT_ASKED = "not_asked"
+    ASKED = "asked"
+    CONFIRMED = "confirmed"
+
+
+class ConfirmedVia(enum.StrEnum):
+    """Where they said so; `link`: in a mail, without signing in."""
+
+    LINK = "link"
+
+
 class HoldKind(enum.StrEnum):
     PATIENT_CHECKOUT = "patient_checkout"
     STAFF_CALL = "staff_call"
@@ -102,6 +110,8 @@ class HoldEnd(enum.StrEnum):
 
 # Source: clinic.md 8, as little as is needed.
 MAX_NOTE = 200
+MAX_NUMBER = 40
+MAX_JOIN_URL = 300
 
 # No 0 O 1 I L 5 S: read out on the phone, written down by hand.
 REFERENCE_ALPHABET = "2346789ABCDEFGHJKMNPQRTUVWXYZ"
@@ -128,6 +138,9 @@ class Appointment(Base):
         CheckConstraint("lane = 0 OR squeeze_in_reason IS NOT NULL", name="squeeze_in_has_reason"),
         CheckConstraint("status <> 'cancelled' OR (cancelled_at IS NOT NULL AND cancelled_by IS NOT NULL)",
                         name="cancelled_by_whom"),
+        CheckConstraint("status <> 'booked' OR mode <> 'phone' OR call_number IS NOT NULL", name="phone_has_number"),
+        CheckConstraint("status <> 'booked' OR mode <> 'video' OR join_url IS NOT NULL", name="video_has_room"),
+        CheckConstraint("shown_window_min >= 0", name="shown_window_min"),
     )  # fmt: skip
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     public_id: Mapped[str] = mapped_column(String(24), unique=True, default=new_public_id)
@@ -150,6 +163,12 @@ class Appointment(Base):
     # How much of its length is there for what the patient needs; a move keeps it.
     extra_minutes: Mapped[int] = mapped_column(default=0, server_default="0")
     mode: Mapped[Mode] = mapped_column(one_of(Mode, "mode"), default=Mode.IN_PERSON)
+    # Which number is called for a visit by phone; never in addresses, logs or subject lines.
+    call_number: Mapped[str | None] = mapped_column(String(MAX_NUMBER))
+    # The room of a visit by video, its own: who has the link can come in.
+    join_url: Mapped[str | None] = mapped_column(String(MAX_JOIN_URL))
+    # The patient reads "between 10am and 12 midday" where this is not 0; the practitioner keeps the exact time.
+    shown_window_min: Mapped[int] = mapped_column(default=0, server_default="0")
 
     origin: Mapped[Origin] = mapped_column(one_of(Origin, "origin"))
     booked_by_account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
@@ -159,7 +178,7 @@ class Appointment(Base):
     # When the patient first asked; a move by the clinic never changes it.
     requested_at: Mapped[datetime] = mapped_column(UTCDateTime)
     target_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    # What was asked for: location_id, needs. And why this practitioner took it: the scores of the choice.
+    # What was asked for: location_id, needs, continuity. And why this practitioner took it: the scores of the choice.
     wishes: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     choice: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     # The referral that it uses up one visit of; a visit that is cancelled gives it back.
@@ -178,6 +197,17 @@ class Appointment(Base):
     cancelled_by: Mapped[CancelledBy | None] = mapped_column(one_of(CancelledBy, "cancelled_by"))
     cancel_reason: Mapped[CancelReason | None] = mapped_column(one_of(CancelReason, "cancel_reason"))
     is_late_cancel: Mapped[bool] = mapped_column(default=False)
+
+    # Of the present time: a move asks anew.
+    confirmation: Mapped[Confirmation] = mapped_column(
+        one_of(Confirmation, "confirmation"),
+        default=Confirmation.NOT_ASKED,
+        server_default=Confirmation.NOT_ASKED.value,
+    )
+    confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    confirmed_via: Mapped[ConfirmedVia | None] = mapped_column(one_of(ConfirmedVia, "confirmed_via"))
+    # The rules that its reminders follow, as written in the settings; others or none, and they are planned anew.
+    reminder_rules: Mapped[str | None] = mapped_column(String(120))
 
     patient: Mapped[Patient] = relationship()
     visit_type: Mapped[VisitType] = relationship()
@@ -236,13 +266,15 @@ class Hold(Base):
     blocked_from: Mapped[datetime] = mapped_column(UTCDateTime)
     blocked_until: Mapped[datetime] = mapped_column(UTCDateTime)
     extra_minutes: Mapped[int] = mapped_column(default=0, server_default="0")
+    mode: Mapped[Mode] = mapped_column(one_of(Mode, "mode"), default=Mode.IN_PERSON, server_default="in_person")
     wishes: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     choice: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     safety_answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    # Written before another time had to be chosen; forgotten when the hold ends.
+    # Written while the answers were checked; forgotten when the hold ends.
     note: Mapped[str | None] = mapped_column(String(MAX_NOTE))
     # Said on the check page before another time had to be chosen; None while nobody was asked.
     is_private: Mapped[bool | None]
+    call_number: Mapped[str | None] = mapped_column(String(MAX_NUMBER))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

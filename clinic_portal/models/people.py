@@ -159,6 +159,8 @@ class Patient(Base):
     home_location_id: Mapped[int | None] = mapped_column(ForeignKey("locations.id"))
     registered_on: Mapped[date]
     deceased_on: Mapped[date | None]
+    # Since when no reminders are wanted. Changes are told all the same.
+    reminders_stopped_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("patients.id"))
     contact_points: Mapped[list[ContactPoint]] = relationship(
         back_populates="patient", order_by="ContactPoint.preferred_rank, ContactPoint.id"

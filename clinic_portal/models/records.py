@@ -34,6 +34,8 @@ class Event(enum.StrEnum):
     BOOKED = "booked"
     MOVED = "moved"
     CANCELLED = "cancelled"
+    # Of a visit ahead; its fact `before` says how long: "3d".
+    REMINDER = "reminder"
     # About an account, to its own address.
     CONFIRM_EMAIL = "confirm_email"
     ALREADY_REGISTERED = "already_registered"
@@ -41,6 +43,10 @@ class Event(enum.StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     CHANGE_EMAIL = "change_email"
     EMAIL_CHANGED = "email_changed"
+    SECOND_STEP_ADDED = "second_step_added"
+    SECOND_STEP_REMOVED = "second_step_removed"
+    SECOND_STEP_RESET = "second_step_reset"
+    RECOVERY_CODE_USED = "recovery_code_used"
     # Asks whether mails to a new address arrive; about no visit.
     VERIFY = "verify"
 
@@ -102,6 +108,8 @@ class Notification(Base):
     channel: Mapped[Channel] = mapped_column(one_of(Channel, "channel"))
     delivery: Mapped[Delivery] = mapped_column(one_of(Delivery, "delivery"))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    # When it is to leave: at once, or, a reminder, some days before the visit.
+    due_at: Mapped[datetime] = mapped_column(UTCDateTime)
     # While `due`: when to send. While `sending`: when the sender's lease ends and another may take over.
     next_try_at: Mapped[datetime] = mapped_column(UTCDateTime)
     lease: Mapped[str | None] = mapped_column(String(24))
@@ -177,6 +185,15 @@ class Setting(Base):
     name: Mapped[str] = mapped_column(String(60))
     visit_type_id: Mapped[int | None] = mapped_column(ForeignKey("visit_types.id"))
     value: Mapped[Any] = mapped_column(JSON)
+
+
+class CatalogueStamp(Base):
+    """One row, whose value changes with settings, visit types, places, practitioners and what they do."""
+
+    __tablename__ = "catalogue_stamp"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    value: Mapped[str] = mapped_column(String(36))
 
 
 class Lease(Base):

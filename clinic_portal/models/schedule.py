@@ -9,10 +9,13 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, U
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from clinic_portal.models.base import Base, BigId, UTCDateTime, new_public_id, one_of
+from clinic_portal.models.modes import ALL_MODES, MODE_BIT, Mode, Modes, ModeSet
 from clinic_portal.models.people import Practitioner
 
 # A mask is a signed 64-bit integer on both databases; 60 cells leave its sign alone: five hours on the 5-minute grid.
 MAX_CELLS = 60
+# At least one mode, and none that is no mode.
+SOME_MODES = f"modes BETWEEN 1 AND {sum(MODE_BIT.values())}"
 
 
 class Audience(enum.StrEnum):
@@ -77,6 +80,7 @@ class Location(Base):
     zone: Mapped[str] = mapped_column(String(64))
     phone: Mapped[str] = mapped_column(String(40))
     entrance_note: Mapped[str] = mapped_column(String(300), default="")
+    parking_note: Mapped[str] = mapped_column(String(300), default="", server_default="")
     is_step_free: Mapped[bool] = mapped_column(default=False)
     is_active: Mapped[bool] = mapped_column(default=True)
 
@@ -85,7 +89,10 @@ class VisitType(Base):
     """A kind of visit (FHIR HealthcareService): how long it takes and what patients read about it."""
 
     __tablename__ = "visit_types"
-    __table_args__ = (CheckConstraint("min_age <= max_age", name="ages"),)
+    __table_args__ = (
+        CheckConstraint("min_age <= max_age", name="ages"),
+        CheckConstraint(SOME_MODES, name="modes"),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
     public_id: Mapped[str] = mapped_column(String(24), unique=True, default=new_public_id)
     name: Mapped[str] = mapped_column(String(80))
@@ -94,6 +101,9 @@ class VisitType(Base):
     is_sensitive: Mapped[bool] = mapped_column(default=False)
     hint: Mapped[str] = mapped_column(String(200), default="")
     how_to_prepare: Mapped[str] = mapped_column(String(500), default="")
+    what_to_bring: Mapped[str] = mapped_column(String(500), default="", server_default="")
+    # How patients may be seen.
+    modes: Mapped[Modes] = mapped_column(ModeSet, default=frozenset({Mode.IN_PERSON}), server_default="1")
     start_step_min: Mapped[int]
     arrive_early_min: Mapped[int] = mapped_column(default=5)
     sort_order: Mapped[int] = mapped_column(default=0)
@@ -146,6 +156,7 @@ class AvailabilityRule(Base):
         CheckConstraint("ends_min > starts_min AND ends_min <= starts_min + 1440", name="ends_min"),
         CheckConstraint("every_n_weeks >= 1", name="every_n_weeks"),
         CheckConstraint("every_n_weeks = 1 OR anchor_on IS NOT NULL", name="anchor_on"),
+        CheckConstraint(SOME_MODES, name="modes"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioners.id"))
@@ -170,6 +181,8 @@ class AvailabilityRule(Base):
     # Days or hours before the block, by the policy; and the wall-clock minute of the day for days.
     release_before: Mapped[int] = mapped_column(default=0)
     release_at_min: Mapped[int] = mapped_column(default=0)
+    # For which kinds of seeing somebody the time is.
+    modes: Mapped[Modes] = mapped_column(ModeSet, default=ALL_MODES, server_default="7")
     location: Mapped[Location] = relationship()
 
 
@@ -180,6 +193,7 @@ class AvailabilityException(Base):
     __table_args__ = (
         Index("ix_availability_exceptions_practitioner_id", "practitioner_id", "starts_on"),
         CheckConstraint("kind <> 'extra' OR location_id IS NOT NULL", name="extra_has_location"),
+        CheckConstraint(SOME_MODES, name="modes"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioners.id"))
@@ -193,6 +207,8 @@ class AvailabilityException(Base):
     ends_min: Mapped[int]
     # Only staff read it.
     reason: Mapped[str] = mapped_column(String(200), default="")
+    # For what extra hours are.
+    modes: Mapped[Modes] = mapped_column(ModeSet, default=ALL_MODES, server_default="7")
     location: Mapped[Location | None] = relationship()
 
 
@@ -223,6 +239,7 @@ class ClinicSession(Base):
         CheckConstraint(f"cell_count BETWEEN 1 AND {MAX_CELLS}", name="cell_count"),
         CheckConstraint("free >= 0", name="free"),
         CheckConstraint("lane >= 0", name="lane"),
+        CheckConstraint(SOME_MODES, name="modes"),
     )
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioners.id"))
@@ -237,6 +254,7 @@ class ClinicSession(Base):
     free: Mapped[int] = mapped_column(BigInteger)
     audience: Mapped[Audience] = mapped_column(one_of(Audience, "audience"), default=Audience.PUBLIC)
     bookable_from: Mapped[datetime] = mapped_column(UTCDateTime)
+    modes: Mapped[Modes] = mapped_column(ModeSet, default=ALL_MODES, server_default="7")
     status: Mapped[SessionStatus] = mapped_column(one_of(SessionStatus, "status"), default=SessionStatus.PLANNED)
     practitioner: Mapped[Practitioner] = relationship()
     location: Mapped[Location] = relationship()

@@ -42,6 +42,7 @@ def tell_account(session: Session, account_id: int, event: Event) -> None:
             channel=Channel.EMAIL,
             delivery=Delivery.DUE,
             created_at=now,
+            due_at=now,
             next_try_at=now,
         )
     )

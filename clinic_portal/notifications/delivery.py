@@ -11,7 +11,7 @@ import random
 import secrets
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from flask import current_app
@@ -20,11 +20,11 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.database import db, writing
-from clinic_portal.models import ContactPoint, Delivery, Notification
+from clinic_portal.models import Appointment, Confirmation, ContactPoint, Delivery, Notification
 from clinic_portal.notifications import channels, messages, outbox
-from clinic_portal.notifications.account_letters import AccountLetter
-from clinic_portal.notifications.facts import NoAddress, Overtaken
-from clinic_portal.notifications.letters import AddressCheck, Letter, read_letter
+from clinic_portal.notifications.facts import NoAddress, NotNow, Overtaken
+from clinic_portal.notifications.letters import AnyLetter, ReminderLetter, read_letter
+from clinic_portal.notifications.reminders import SHARED
 
 BATCH = 20
 LEASE = timedelta(seconds=60)
@@ -42,12 +42,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Verdict:
-    """What happened to one message; `due` asks for another try, unless it is too late for one."""
+    """What happened to one message; `due` asks for another try, at a time or after a pause, unless it is too late."""
 
     delivery: Delivery
     detail: str | None = None
     contact_point_id: int | None = None
     is_bad_address: bool = False
+    next_try_at: datetime | None = None
+    # What the mail said besides: messages of other visits that it stands for, visits whose patients it asks to come.
+    told_along: tuple[int, ...] = ()
+    asked_of: tuple[tuple[int, int], ...] = ()
 
 
 def deliver_due(for_s: float = SEND_FOR_S) -> bool:
@@ -98,6 +102,8 @@ def record(session: Session, notification_id: int, *, token: str, verdict: Verdi
 
     Commits: the message, and with a refusal also the flag on the address and the call that the desk has to make.
     """
+    # Visits before messages, as everywhere.
+    _note_asked(session, verdict.asked_of)
     # Race: a sender that comes back after its lease must not overwrite what its successor did.
     mine = select(Notification).where(Notification.id == notification_id, Notification.lease == token)
     row = session.scalar(mine.with_for_update())
@@ -109,11 +115,38 @@ def record(session: Session, notification_id: int, *, token: str, verdict: Verdi
     row.delivery = verdict.delivery
     if verdict.delivery == Delivery.SENT:
         row.sent_at = now
-    elif verdict.delivery == Delivery.DUE and now - row.created_at < GIVE_UP_AFTER:
+        _note_told_along(session, verdict.told_along, now)
+    elif verdict.next_try_at is not None:
+        row.next_try_at = verdict.next_try_at
+    elif verdict.delivery == Delivery.DUE and now - row.due_at < GIVE_UP_AFTER:
         row.next_try_at = now + pause(row.tries)
     elif verdict.delivery != Delivery.SUPERSEDED:
         _give_up(session, row, verdict, now)
     return True
+
+
+def _note_asked(session: Session, asked_of: tuple[tuple[int, int], ...]) -> None:
+    """Their patients were asked whether they will come, unless the time has changed since or they have said so."""
+    for visit_id, sequence in sorted(asked_of):
+        session.execute(
+            update(Appointment)
+            .where(Appointment.id == visit_id, Appointment.sequence == sequence)
+            .where(Appointment.confirmation == Confirmation.NOT_ASKED)
+            .values(confirmation=Confirmation.ASKED)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _note_told_along(session: Session, notification_ids: tuple[int, ...], now: datetime) -> None:
+    # Race: a visit that shared this mail may have got a mail of its own meanwhile; while that waits, it is needless.
+    if notification_ids:
+        session.execute(
+            update(Notification)
+            .where(Notification.id.in_(notification_ids), Notification.sent_at.is_(None))
+            .where(Notification.delivery.in_((Delivery.DUE, Delivery.SUPERSEDED)))
+            .values(delivery=Delivery.SUPERSEDED, detail=SHARED, sent_at=now)
+            .execution_options(synchronize_session=False)
+        )
 
 
 @writing
@@ -184,6 +217,8 @@ def _try_to_send(notification_id: int, mailer: channels.Mailer) -> Verdict:
         mailer.send(messages.compose(letter), letter.address)
     except Overtaken as overtaken:
         return Verdict(Delivery.SUPERSEDED, overtaken.reason)
+    except NotNow as error:
+        return Verdict(Delivery.DUE, "quiet_hours", next_try_at=error.until)
     except NoAddress:
         return Verdict(Delivery.FAILED, "no_address")
     except channels.Unreachable:
@@ -197,10 +232,18 @@ def _try_to_send(notification_id: int, mailer: channels.Mailer) -> Verdict:
         where = "".join(traceback.format_tb(error.__traceback__))
         log.error("notification %s: %s\n%s", notification_id, type(error).__name__, where)
         return Verdict(Delivery.DUE, f"error {type(error).__name__}", contact_point_id)
-    return Verdict(Delivery.SENT, contact_point_id=contact_point_id)
+    return _sent(letter)
 
 
-def _read(notification_id: int) -> Letter | AccountLetter | AddressCheck:
+def _sent(letter: AnyLetter) -> Verdict:
+    sent = Verdict(Delivery.SENT, contact_point_id=letter.contact_point_id)
+    if not isinstance(letter, ReminderLetter):
+        return sent
+    detail = None if letter.tells_own else "only_others_told"
+    return replace(sent, detail=detail, told_along=letter.told_along, asked_of=letter.asked_of)
+
+
+def _read(notification_id: int) -> AnyLetter:
     session = db.session()
     # What this session saw before may be old by now, and nothing may stay open while the mail server talks.
     session.rollback()

@@ -6,7 +6,8 @@ Read at the last moment and outside any write, so that a visit cancelled a secon
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
@@ -14,10 +15,12 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from clinic_portal import clock
 from clinic_portal.models import (
     Appointment,
+    Confirmation,
     ContactKind,
     ContactPoint,
     Event,
     Location,
+    Mode,
     Notification,
     Patient,
     Practitioner,
@@ -27,7 +30,9 @@ from clinic_portal.models import (
 )
 from clinic_portal.notifications.account_letters import AccountLetter, read_account_letter
 from clinic_portal.notifications.facts import NoAddress, Overtaken
-from clinic_portal.settings import load_settings
+from clinic_portal.notifications.reminder_letters import told_by
+from clinic_portal.notifications.reminders import days_of_reminders, offset_of
+from clinic_portal.settings import Settings, load_settings
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,18 @@ class When:
     place: PlaceFacts
     old_starts_at: datetime | None = None
     old_zone: str = ""
+    # The stretch of the day, in minutes, that this reader is told instead of the time; 0 for the time itself.
+    window_min: int = 0
+    old_window_min: int = 0
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """How both sides meet: the number that is called, or the way into the video room."""
+
+    mode: Mode
+    call_number: str | None
+    join_url: str | None
 
 
 @dataclass(frozen=True)
@@ -61,16 +78,59 @@ class Letter:
     created_at: datetime
     address: str
     contact_point_id: int | None
+    contact_public_id: str | None
     for_whom: str | None
     public_id: str
     reference: str
     when: When
+    meeting: Meeting
     with_whom: str
     visit_name: str
     is_sensitive: bool
     clinic_name: str
     clinic_phone: str
     language: str | None
+    # On which days the patient will be reminded of it, at its place.
+    reminded_on: tuple[date, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReminderLetter:
+    """A reminder of one visit, or of two on one day; `asks` whether the patient will come.
+
+    `told_along`: the messages of the other visits, which this mail stands for. `asked_of`: the visits that it asks
+    about, each with the sequence of the time that it tells.
+    """
+
+    dedupe_key: str
+    event: Event
+    visits: tuple[Letter, ...]
+    asks: bool
+    patient_public_id: str
+    told_along: tuple[int, ...]
+    asked_of: tuple[tuple[int, int], ...]
+    # False when only the visits that shared this message still stand.
+    tells_own: bool
+
+    @property
+    def address(self) -> str:
+        return self.visits[0].address
+
+    @property
+    def contact_point_id(self) -> int | None:
+        return self.visits[0].contact_point_id
+
+    @property
+    def clinic_name(self) -> str:
+        return self.visits[0].clinic_name
+
+    @property
+    def clinic_phone(self) -> str:
+        return self.visits[0].clinic_phone
+
+    @property
+    def language(self) -> str | None:
+        return self.visits[0].language
 
 
 @dataclass(frozen=True)
@@ -87,6 +147,14 @@ class AddressCheck:
     language: str | None
 
 
+class _Address(NamedTuple):
+    """Where a mail goes, and the patient's name where somebody else reads it."""
+
+    value: str
+    contact: ContactPoint | None = None
+    for_whom: str | None = None
+
+
 _ROW = select(Notification).options(
     joinedload(Notification.appointment).options(
         joinedload(Appointment.visit_type),
@@ -101,10 +169,13 @@ _ROW = select(Notification).options(
 )
 
 
-def read_letter(session: Session, notification_id: int) -> Letter | AccountLetter | AddressCheck:
+AnyLetter = Letter | ReminderLetter | AccountLetter | AddressCheck
+
+
+def read_letter(session: Session, notification_id: int) -> AnyLetter:
     """Read what one message has to say now.
 
-    Raises: Overtaken when it should not leave any more, NoAddress when it cannot.
+    Raises: Overtaken when it should not leave any more, NoAddress when it cannot, NotNow when it has to wait.
     """
     row = session.scalars(_ROW.where(Notification.id == notification_id)).one()
     if row.event == Event.VERIFY:
@@ -112,23 +183,31 @@ def read_letter(session: Session, notification_id: int) -> Letter | AccountLette
     visit = row.appointment
     if visit is None:
         return read_account_letter(session, row)
+    if row.event == Event.REMINDER:
+        return _reminder(session, row, visit)
     reason = why_overtaken(row, visit, clock.now())
     if reason is not None:
         raise Overtaken(reason)
-    contact_point_id, address, for_whom = _address(row, visit)
-    settings = load_settings(session)
+    letter = _letter(session, row, visit, _address(row, visit), load_settings(session))
+    is_booked = row.recipient == Recipient.PATIENT and row.event != Event.CANCELLED
+    return replace(letter, reminded_on=tuple(days_of_reminders(session, visit))) if is_booked else letter
+
+
+def _letter(session: Session, row: Notification, visit: Appointment, to: _Address, settings: Settings) -> Letter:
     return Letter(
         dedupe_key=row.dedupe_key,
         event=row.event,
         recipient=row.recipient,
         sequence=row.sequence,
         created_at=row.created_at,
-        address=address,
-        contact_point_id=contact_point_id,
-        for_whom=for_whom,
+        address=to.value,
+        contact_point_id=to.contact.id if to.contact else None,
+        contact_public_id=to.contact.public_id if to.contact else None,
+        for_whom=to.for_whom,
         public_id=visit.public_id,
         reference=visit.reference,
         when=_when(session, row, visit),
+        meeting=Meeting(visit.mode, visit.call_number, visit.join_url),
         with_whom=visit.practitioner.name if visit.practitioner else "",
         visit_name=visit.visit_type.message_name,
         is_sensitive=visit.visit_type.is_sensitive,
@@ -136,6 +215,33 @@ def read_letter(session: Session, notification_id: int) -> Letter | AccountLette
         clinic_phone=settings.value("clinic_phone"),
         language=_language(row, visit),
     )
+
+
+def _reminder(session: Session, row: Notification, visit: Appointment) -> ReminderLetter:
+    settings = load_settings(session)
+    told = told_by(session, row, settings)
+    to = _reminder_address(row, visit)
+    about = [each.appointment for each in told if each.appointment is not None]
+    asks = offset_of(row).asks and any(each.confirmation != Confirmation.CONFIRMED for each in about)
+    return ReminderLetter(
+        dedupe_key=row.dedupe_key,
+        event=row.event,
+        visits=tuple(_letter(session, each, one, to, settings) for each, one in zip(told, about, strict=True)),
+        asks=asks,
+        patient_public_id=visit.patient.public_id,
+        told_along=tuple(each.id for each in told if each is not row),
+        asked_of=tuple((each.id, each.sequence) for each in about) if asks else (),
+        tells_own=row in told,
+    )
+
+
+def _reminder_address(row: Notification, visit: Appointment) -> _Address:
+    """Where a reminder goes. Nobody makes up for one that reaches nobody: the visit was told, and stands."""
+    try:
+        return _address(row, visit)
+    except NoAddress as error:
+        others = any(point.is_usable and point.kind == ContactKind.EMAIL for point in visit.patient.contact_points)
+        raise Overtaken("private" if others else "no_address") from error
 
 
 def why_overtaken(row: Notification, visit: Appointment, now: datetime) -> str | None:
@@ -185,14 +291,13 @@ def _why_not_asked(row: Notification, contact: ContactPoint) -> str | None:
     return "verified" if contact.unverified_since is None else None
 
 
-def _address(row: Notification, visit: Appointment) -> tuple[int | None, str, str | None]:
-    """The contact point, its address, and the patient's name where somebody else reads the mail."""
+def _address(row: Notification, visit: Appointment) -> _Address:
     if row.recipient == Recipient.PRACTITIONER:
         if row.practitioner is None or not row.practitioner.email:
             raise NoAddress
-        return None, row.practitioner.email, None
+        return _Address(row.practitioner.email)
     contact = _usable_contact(row, visit)
-    return contact.id, contact.value, None if contact.whose == Relation.SELF else visit.patient.called_name
+    return _Address(contact.value, contact, None if contact.whose == Relation.SELF else visit.patient.called_name)
 
 
 def _language(row: Notification, visit: Appointment) -> str | None:
@@ -219,7 +324,9 @@ def _usable_contact(row: Notification, visit: Appointment) -> ContactPoint:
 def _when(session: Session, row: Notification, visit: Appointment) -> When:
     assert visit.starts_at is not None
     assert visit.location is not None
-    now_there = When(visit.starts_at, visit.ends_at, _place(visit.location))
+    # Who sees the patient keeps the exact time.
+    window_min = visit.shown_window_min if row.recipient == Recipient.PATIENT else 0
+    now_there = When(visit.starts_at, visit.ends_at, _place(visit.location), window_min=window_min)
     if "old_starts_at" not in row.facts:
         return now_there
     old_starts_at = datetime.fromisoformat(row.facts["old_starts_at"])
@@ -230,7 +337,8 @@ def _when(session: Session, row: Notification, visit: Appointment) -> When:
         return When(old_starts_at, None, old_place)
     if row.event == Event.BOOKED or old_starts_at == visit.starts_at:
         return now_there
-    return replace(now_there, old_starts_at=old_starts_at, old_zone=old_place.zone)
+    old_window_min = row.facts.get("old_window_min", 0) if row.recipient == Recipient.PATIENT else 0
+    return replace(now_there, old_starts_at=old_starts_at, old_zone=old_place.zone, old_window_min=old_window_min)
 
 
 def _place(location: Location) -> PlaceFacts:

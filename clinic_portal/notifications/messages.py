@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 from email.errors import MessageError
-from email.headerregistry import Address
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, Policy
 from functools import cache
 from typing import Any
 
@@ -22,11 +22,12 @@ from sqlalchemy.orm import Session
 from clinic_portal import clock, links, wording
 from clinic_portal.config import Config
 from clinic_portal.languages import N_, _, current, speaking
-from clinic_portal.models import Appointment, Event, Recipient
+from clinic_portal.models import REMOTE, Appointment, Event, Mode, Recipient
 from clinic_portal.notifications.account_letters import AccountLetter
-from clinic_portal.notifications.calendar import Entry, Method, place_told, to_ics
+from clinic_portal.notifications.calendar import Entry, Method, to_ics
 from clinic_portal.notifications.channels import Refused
-from clinic_portal.notifications.letters import AddressCheck, Letter
+from clinic_portal.notifications.letters import AddressCheck, AnyLetter, Letter, ReminderLetter
+from clinic_portal.notifications.meetings import how_met, place_in_calendar, span_told
 from clinic_portal.settings import load_settings
 from clinic_portal.web.links import address_of
 
@@ -35,7 +36,21 @@ CALENDAR_FILE = "appointment.ics"
 PLACE_BEHIND_LINK = N_("see the link below")
 
 
-def compose(letter: Letter | AccountLetter | AddressCheck) -> EmailMessage:
+class _Unfolded(UnstructuredHeader, BaseHeader):
+    """A header that is one address: put into several lines or words it would be none."""
+
+    max_count = 1
+
+    def fold(self, *, policy: Policy) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("list-unsubscribe", _Unfolded)
+_POLICY = SMTP.clone(header_factory=_HEADERS)
+
+
+def compose(letter: AnyLetter) -> EmailMessage:
     """Make the mail of one letter in its reader's language: plain words, the same laid out, and for a visit the
     calendar entry.
 
@@ -48,12 +63,14 @@ def compose(letter: Letter | AccountLetter | AddressCheck) -> EmailMessage:
         return mail
 
 
-def _compose(letter: Letter | AccountLetter | AddressCheck) -> EmailMessage:
+def _compose(letter: AnyLetter) -> EmailMessage:
     config: Config = current_app.config["PORTAL"]
     if isinstance(letter, AddressCheck):
         return _mail(letter, "email/verify", _check_words(letter, config), config)
     if isinstance(letter, AccountLetter):
         return _mail(letter, "email/account", _account_words(letter), config)
+    if isinstance(letter, ReminderLetter):
+        return _reminder(letter, config)
     mail = _mail(letter, f"email/{_TEMPLATES[letter.recipient]}{letter.event}", _words(letter), config)
     method = Method.CANCEL if letter.event == Event.CANCELLED else Method.REQUEST
     entry = to_ics(_entry(letter, config.mail_from), method, letter.address)
@@ -63,12 +80,20 @@ def _compose(letter: Letter | AccountLetter | AddressCheck) -> EmailMessage:
     return mail
 
 
-def _mail(
-    letter: Letter | AccountLetter | AddressCheck, name: str, words: dict[str, Any], config: Config
-) -> EmailMessage:
+def _reminder(letter: ReminderLetter, config: Config) -> EmailMessage:
+    """A reminder. It has no calendar part: the entry is in the calendar, and a second invitation would ask again."""
+    mail = _mail(letter, "email/reminder", _reminder_words(letter, config), config)
+    mail["List-Unsubscribe"] = f"<{_stop_link(letter, config)}>"
+    if config.base_url.startswith("https:"):
+        # RFC 8058 3.1: a mail program may press the button for its reader.
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return mail
+
+
+def _mail(letter: AnyLetter, name: str, words: dict[str, Any], config: Config) -> EmailMessage:
     """A mail with its head and its words, plain and laid out."""
     subject, _, plain = _render(f"{name}.txt", words).strip().partition("\n")
-    mail = EmailMessage(policy=SMTP)
+    mail = EmailMessage(policy=_POLICY)
     mail["Subject"] = subject.strip()
     mail["From"] = Address(letter.clinic_name, addr_spec=config.mail_from)
     mail["To"] = _reader(letter.address)
@@ -94,10 +119,13 @@ def calendar_file(session: Session, appointment: Appointment) -> bytes:
         public_id=appointment.public_id,
         sequence=appointment.sequence,
         stamped_at=clock.now(),
-        starts_at=appointment.starts_at,
-        ends_at=appointment.ends_at,
+        **span_told(
+            appointment.starts_at, appointment.ends_at, appointment.location.zone, appointment.shown_window_min
+        ),
         clinic_name=clinic_name,
-        where=place_told(clinic_name, None if appointment.visit_type.is_sensitive else appointment.location),
+        where=place_in_calendar(
+            appointment.mode, clinic_name, None if appointment.visit_type.is_sensitive else appointment.location
+        ),
         organiser=config.mail_from,
         is_cancelled=not appointment.is_active,
     )
@@ -135,14 +163,29 @@ def _words(letter: Letter) -> dict[str, Any]:
         "reference": letter.reference,
         "for_whom": letter.for_whom,
         "manage_url": _link(letter),
-        **_told("when", when.starts_at, when.place.zone),
-        **_told("old", when.old_starts_at, when.old_zone),
-        "where_name": letter.clinic_name if letter.is_sensitive else when.place.name,
-        "where_address": _(PLACE_BEHIND_LINK) if letter.is_sensitive else when.place.address,
+        "link_url": _link_without_sign_in(letter),
+        "cancel_url": _link_without_sign_in(letter, "patient.link_cancel"),
+        **_told("when", when.starts_at, when.place.zone, when.window_min),
+        **_told("old", when.old_starts_at, when.old_zone, when.old_window_min),
+        **_where(letter),
+        **how_met(letter),
         "with_whom": None if letter.is_sensitive else letter.with_whom,
         "visit_name": None if letter.is_sensitive else letter.visit_name,
     }
-    return {"appointment": facts, "clinic": {"name": letter.clinic_name, "phone": letter.clinic_phone}}
+    return {
+        "appointment": facts,
+        "reminded_on": wording.days_listed(letter.reminded_on) if letter.reminded_on else None,
+        "clinic": {"name": letter.clinic_name, "phone": letter.clinic_phone},
+    }
+
+
+def _reminder_words(letter: ReminderLetter, config: Config) -> dict[str, Any]:
+    return {
+        "appointments": [_words(each)["appointment"] for each in letter.visits],
+        "asks": letter.asks,
+        "stop_url": _stop_link(letter, config),
+        "clinic": {"name": letter.clinic_name, "phone": letter.clinic_phone},
+    }
 
 
 def _account_words(letter: AccountLetter) -> dict[str, Any]:
@@ -165,10 +208,20 @@ def _check_words(check: AddressCheck, config: Config) -> dict[str, Any]:
     }
 
 
-def _told(prefix: str, instant: datetime | None, zone: str) -> dict[str, str | None]:
+def _told(prefix: str, instant: datetime | None, zone: str, window_min: int) -> dict[str, str | None]:
     if instant is None:
         return {f"{prefix}_day": None, f"{prefix}_time": None}
-    return {f"{prefix}_day": wording.day_long(instant, zone), f"{prefix}_time": wording.time_short(instant, zone)}
+    time_of_day = wording.time_told(instant, zone, window_min)
+    return {f"{prefix}_day": wording.day_long(instant, zone), f"{prefix}_time": time_of_day}
+
+
+def _where(letter: Letter) -> dict[str, str | None]:
+    """The place, for those who go there."""
+    if letter.meeting.mode in REMOTE and letter.recipient == Recipient.PATIENT:
+        return {"where_name": None, "where_address": None}
+    if letter.is_sensitive:
+        return {"where_name": letter.clinic_name, "where_address": _(PLACE_BEHIND_LINK)}
+    return {"where_name": letter.when.place.name, "where_address": letter.when.place.address}
 
 
 def _link(letter: Letter) -> str:
@@ -179,16 +232,34 @@ def _link(letter: Letter) -> str:
     return address_of("doctor.day", day=on)
 
 
+def _link_without_sign_in(letter: Letter, endpoint: str = "patient.link") -> str | None:
+    """Address of the page on which whoever reads the mail says that they will come, or cancels."""
+    if letter.contact_public_id is None:
+        return None
+    link = links.VisitLink(letter.public_id, letter.sequence, letter.contact_public_id)
+    config: Config = current_app.config["PORTAL"]
+    return address_of(endpoint, token=links.sign_visit(config.secret_key, link))
+
+
+def _stop_link(letter: ReminderLetter, config: Config) -> str:
+    assert letter.visits[0].contact_public_id is not None
+    link = links.StopLink(letter.patient_public_id, letter.visits[0].contact_public_id)
+    return address_of("patient.stop_reminders", token=links.sign_stop(config.secret_key, link))
+
+
 def _entry(letter: Letter, organiser: str) -> Entry:
     return Entry(
         public_id=letter.public_id,
         sequence=letter.sequence,
         # When the change was made, not when this try was: a second copy is the same to the byte.
         stamped_at=letter.created_at,
-        starts_at=letter.when.starts_at,
-        ends_at=letter.when.ends_at,
+        **span_told(letter.when.starts_at, letter.when.ends_at, letter.when.place.zone, letter.when.window_min),
         clinic_name=letter.clinic_name,
-        where=place_told(letter.clinic_name, None if letter.is_sensitive else letter.when.place),
+        where=place_in_calendar(
+            letter.meeting.mode if letter.recipient == Recipient.PATIENT else Mode.IN_PERSON,
+            letter.clinic_name,
+            None if letter.is_sensitive else letter.when.place,
+        ),
         organiser=organiser,
         is_cancelled=letter.event == Event.CANCELLED,
     )

@@ -2,15 +2,16 @@
 
 A change that is rolled back tells nobody, and one that is committed tells everybody, whatever happens to the queue, the
 workers or the mail server afterwards. Rows keep facts, never texts. Nothing is taken back here when a later change
-overtakes a message: that is judged when it is about to leave (see `delivery.py`).
+overtakes a message: that is judged when it is about to leave (see `delivery.py`). Reminders are planned anew with every
+change (see `reminders.py`).
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from sqlalchemy import Boolean, Table, bindparam, func, insert, not_, or_, select, update
+from sqlalchemy import Boolean, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock, queues
@@ -19,7 +20,6 @@ from clinic_portal.database import after_commit, run
 from clinic_portal.models import (
     Appointment,
     Channel,
-    ContactKind,
     ContactPoint,
     Delivery,
     Event,
@@ -27,31 +27,18 @@ from clinic_portal.models import (
     Patient,
     Practitioner,
     Recipient,
-    Relation,
     TaskKind,
 )
+from clinic_portal.notifications import ledger, reminders
+from clinic_portal.notifications.addresses import first_email
 from clinic_portal.tasks import close_tasks, open_task
 
 CALL_WITHIN = timedelta(days=1)
 CALL_AHEAD = timedelta(days=1)
 
 # Written against the tables themselves, and made once: both run inside every reservation.
-_patient, _practitioner, _contact = Patient.__table__.c, Practitioner.__table__.c, ContactPoint.__table__.c
-_FIRST_EMAIL = (
-    select(_contact.id)
-    .where(
-        _contact.patient_id == _patient.id,
-        _contact.kind == ContactKind.EMAIL,
-        _contact.ended_at.is_(None),
-        _contact.failed_at.is_(None),
-        _contact.unverified_since.is_(None),
-        # A mailbox that somebody else reads would tell them of a private visit.
-        or_(not_(bindparam("is_private", type_=Boolean())), _contact.whose == Relation.SELF),
-    )
-    .order_by(_contact.preferred_rank, _contact.id)
-    .limit(1)
-    .scalar_subquery()
-)
+_patient, _practitioner = Patient.__table__.c, Practitioner.__table__.c
+_FIRST_EMAIL = first_email(bindparam("is_private", type_=Boolean()))
 _CONCERNED = (
     select(_patient.deceased_on, _FIRST_EMAIL, _practitioner.id, _practitioner.email)
     .join_from(
@@ -59,7 +46,6 @@ _CONCERNED = (
     )
     .where(_patient.id == bindparam("patient"))
 )
-_WRITE = insert(cast("Table", Notification.__table__))
 
 # Calls have no moment of sending at which they could be found overtaken.
 _OVERTAKE_CALLS = (
@@ -98,14 +84,20 @@ def tell_moved(
     old_starts_at: datetime,
     old_practitioner_id: int,
     old_location_id: int | None = None,
+    old_window_min: int = 0,
 ) -> None:
     """Tell everybody that a visit was moved; a practitioner who lost it hears of a cancel, one who got it of a booking.
 
-    Args: appointment: flushed, as it is now; old_location_id: where it was, if elsewhere.
+    Args: appointment: flushed, as it is now; old_location_id: where it was, if elsewhere;
+    old_window_min: how long the stretch of the day was that the patient had been told.
     Rings: deliver_notifications, after the caller's commit.
     Source: UC6.1, UC6.3.
     """
-    facts = {"old_starts_at": old_starts_at.isoformat(), "old_location_id": old_location_id}
+    facts = {
+        "old_starts_at": old_starts_at.isoformat(),
+        "old_location_id": old_location_id,
+        "old_window_min": old_window_min,
+    }
     if old_practitioner_id == appointment.practitioner_id:
         practitioners: dict[int | None, Event] = {old_practitioner_id: Event.MOVED}
     else:
@@ -130,7 +122,8 @@ def ask_to_verify(session: Session, contact: ContactPoint) -> None:
     """
     asked = session.scalar(select(func.count()).where(Notification.contact_point_id == contact.id, _IS_ASKING))
     key = f"contact_point:{contact.id}:{Event.VERIFY}:{asked}"
-    _write(session, [_row(key, None, Event.VERIFY, asked or 0, {}) | _to_patient(contact.patient_id, contact.id)])
+    asks = ledger.row(key, None, Event.VERIFY, asked or 0, {})
+    ledger.write(session, [asks | _to_patient(contact.patient_id, contact.id)])
     after_commit(_ring)
 
 
@@ -143,20 +136,18 @@ def times_asked(
     return session.scalar(counted) or 0
 
 
-def dedupe_key(
-    appointment_id: int, event: Event, sequence: int, recipient: Recipient, recipient_id: int, channel: Channel
-) -> str:
-    """The name of one message; the same message can be written once only, and has the same Message-ID in every try."""
-    return f"appointment:{appointment_id}:{event}:{sequence}:{recipient}:{recipient_id}:{channel}"
-
-
 def call_instead(session: Session, row: Notification) -> None:
     """Put a message that cannot reach its patient by mail on the desk's list of calls, in the caller's transaction."""
     if row.appointment_id is None or row.recipient != Recipient.PATIENT or row.patient_id is None:
         return
-    key = dedupe_key(row.appointment_id, row.event, row.sequence, Recipient.PATIENT, row.patient_id, Channel.CALL)
-    told = _row(key, row.appointment_id, row.event, row.sequence, row.facts)
-    _write(session, [told | _to_patient(row.patient_id, None)])
+    if row.event == Event.REMINDER:
+        # The visit was told before, and stands: at the desk this would only bury the calls that must be made.
+        return
+    key = ledger.dedupe_key(
+        row.appointment_id, row.event, row.sequence, Recipient.PATIENT, row.patient_id, Channel.CALL
+    )
+    told = ledger.row(key, row.appointment_id, row.event, row.sequence, row.facts)
+    ledger.write(session, [told | _to_patient(row.patient_id, None)])
     starts_at = session.scalar(select(Appointment.starts_at).where(Appointment.id == row.appointment_id))
     _ask_to_call(session, row.patient_id, row.appointment_id, starts_at)
 
@@ -170,6 +161,7 @@ def _tell(
 ) -> None:
     people = _people(session, appointment, list(practitioners))
     if people.is_deceased:
+        reminders.plan_for(session, appointment.patient_id)
         return
     rows = [_patient_row(appointment, event, facts, people.contact_point_id)]
     for practitioner_id, what in practitioners.items():
@@ -178,9 +170,10 @@ def _tell(
     if appointment.sequence:
         run(session, _OVERTAKE_CALLS, {"visit": appointment.id})
         close_tasks(session, SYSTEM, TaskKind.CALL, "newer", appointment_id=appointment.id)
-    _write(session, rows)
+    ledger.write(session, rows)
     if people.contact_point_id is None:
         _ask_to_call(session, appointment.patient_id, appointment.id, appointment.starts_at)
+    reminders.plan_for(session, appointment.patient_id)
     after_commit(_ring)
 
 
@@ -206,19 +199,19 @@ def _patient_row(
     appointment: Appointment, event: Event, facts: dict[str, Any], contact_point_id: int | None
 ) -> dict[str, Any]:
     way = _to_patient(appointment.patient_id, contact_point_id)
-    key = dedupe_key(
+    key = ledger.dedupe_key(
         appointment.id, event, appointment.sequence, Recipient.PATIENT, appointment.patient_id, way["channel"]
     )
-    return _row(key, appointment.id, event, appointment.sequence, facts) | way
+    return ledger.row(key, appointment.id, event, appointment.sequence, facts) | way
 
 
 def _practitioner_row(
     appointment: Appointment, event: Event, facts: dict[str, Any], practitioner_id: int
 ) -> dict[str, Any]:
-    key = dedupe_key(
+    key = ledger.dedupe_key(
         appointment.id, event, appointment.sequence, Recipient.PRACTITIONER, practitioner_id, Channel.EMAIL
     )
-    return _row(key, appointment.id, event, appointment.sequence, facts) | {
+    return ledger.row(key, appointment.id, event, appointment.sequence, facts) | {
         "recipient": Recipient.PRACTITIONER,
         "practitioner_id": practitioner_id,
         "channel": Channel.EMAIL,
@@ -235,24 +228,3 @@ def _to_patient(patient_id: int, contact_point_id: int | None) -> dict[str, Any]
         "channel": Channel.EMAIL if by_mail else Channel.CALL,
         "delivery": Delivery.DUE if by_mail else Delivery.TO_CALL,
     }
-
-
-def _row(key: str, appointment_id: int | None, event: Event, sequence: int, facts: dict[str, Any]) -> dict[str, Any]:
-    now = clock.now()
-    return {
-        "dedupe_key": key,
-        "appointment_id": appointment_id,
-        "event": event,
-        "sequence": sequence,
-        "facts": facts,
-        "patient_id": None,
-        "practitioner_id": None,
-        "contact_point_id": None,
-        "created_at": now,
-        "next_try_at": now,
-        "tries": 0,
-    }
-
-
-def _write(session: Session, rows: list[dict[str, Any]]) -> None:
-    run(session, _WRITE, rows)

@@ -6,7 +6,10 @@ from flask import Flask
 
 from clinic_portal.patient import (
     booking,
+    checking,
     emergency,
+    mail_links,
+    modes,
     moving,
     needs,
     own_record,
@@ -23,7 +26,10 @@ from clinic_portal.patient.blueprint import blueprint
 __all__ = ["install"]
 
 # Views register themselves when their modules are read.
-VIEWS = (questions, needs, emergency, booking, moving, visits, refusals, profile, people, own_record, privacy)
+VIEWS = (
+    questions, needs, emergency, modes, booking, checking, moving, visits, refusals, profile, people, own_record,
+    privacy, mail_links,
+)  # fmt: skip
 
 
 def install(app: Flask) -> None:

@@ -12,6 +12,7 @@ from clinic_portal.database import db
 from clinic_portal.languages import N_, _
 from clinic_portal.patient.answers import Answers, read_answers, safety_text
 from clinic_portal.patient.blueprint import blueprint
+from clinic_portal.patient.going_on import go_on
 from clinic_portal.scheduling.safety import SafetyAnswer, lines_of, version_of
 from clinic_portal.web import page, see_other
 
@@ -27,7 +28,7 @@ def emergency() -> Response:
     if answers.patient is None or answers.visit_type is None or not answers.visit_type.may_be_acute:
         return see_other(answers.next_url())
     text = safety_text(db.session(), answers.visit_type)
-    if request.method == "GET":
+    if request.method != "POST":
         return _ask(answers, text)
     chosen = request.form.get("emergency")
     if chosen == APPLY:
@@ -36,7 +37,7 @@ def emergency() -> Response:
         return _ask(answers, text, _("Choose whether any of these apply"))
     if request.form.get("version") != version_of(text):
         return _ask(answers, text, _("This list has changed. Read it again and choose whether any of these apply"))
-    return see_other(replace(answers, safety=SafetyAnswer(version_of(text), clock.now())).next_url())
+    return go_on(replace(answers, safety=SafetyAnswer(version_of(text), clock.now())))
 
 
 @blueprint.get("/book/call-now")

@@ -8,11 +8,12 @@ from clinic_portal.accounts import actor_for, appointment_for, signed_in, signed
 from clinic_portal.database import db
 from clinic_portal.errors import BadTransition, TooLateToMove
 from clinic_portal.languages import N_, _
-from clinic_portal.models import Account, Appointment, Location, Need
+from clinic_portal.models import REMOTE, Account, Appointment, Location, Need
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.cards import card_of
 from clinic_portal.patient.choosing import Choosing, keep_time, show_times, with_days
 from clinic_portal.patient.reading import read_public_id
+from clinic_portal.scheduling.continuity import Continuity
 from clinic_portal.scheduling.search import Search
 
 
@@ -53,15 +54,23 @@ def choosing_to_move(account: Account, visit: Appointment) -> Choosing:
             patient_id=visit.patient_id,
             location_id=location_id,
             needs=frozenset(Need(need) for need in visit.wishes.get("needs", [])),
+            mode=visit.mode,
+            continuity=Continuity(visit.wishes.get("continuity", Continuity.NONE)),
             account_id=account.id,
             moving_id=visit.id,
             by=actor_for(account, visit.patient_id).kind,
         ),
         title=_("Choose a new time"),
         visit_name=visit.visit_type.name,
-        place_name=location.name if location else _("any of our places"),
+        place_name=_place_name(visit, location),
         back_url=url_for("patient.appointment", public_id=visit.public_id),
         endpoint="patient.move",
         values={"public_id": visit.public_id},
         keeps=visit,
     )
+
+
+def _place_name(visit: Appointment, location: Location | None) -> str | None:
+    if visit.mode in REMOTE:
+        return None
+    return location.name if location else _("any of our places")

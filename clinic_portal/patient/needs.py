@@ -14,6 +14,7 @@ from clinic_portal.languages import N_, _
 from clinic_portal.models import Need, Relation
 from clinic_portal.patient.answers import Answers, read_answers
 from clinic_portal.patient.blueprint import blueprint
+from clinic_portal.patient.going_on import go_on
 from clinic_portal.patient.reading import read_public_id
 from clinic_portal.patient.words import NEED_HINTS, NEED_WORDS
 from clinic_portal.profile import needs_form
@@ -52,14 +53,14 @@ def help_needed() -> Response:
 def _answer(answers: Answers, known: Wanted) -> Response:
     assert answers.patient is not None
     if request.form.get("keep"):
-        return see_other(replace(answers, needs=frozenset(known)).next_url())
+        return go_on(replace(answers, needs=frozenset(known)))
     try:
         needs = needs_form.read_form(request.form)
         actor = actor_for(signed_in_account(), answers.patient.id)
         change_needs(actor=actor, patient_id=answers.patient.id, needs=needs)
     except InvalidRequest as error:
         return _question(_typed(), error, back_url=_back(answers))
-    return see_other(replace(answers, needs=frozenset(needs)).next_url())
+    return go_on(replace(answers, needs=frozenset(needs)))
 
 
 @blueprint.route("/profile/<person_id>/needs", methods=["GET", "POST"])

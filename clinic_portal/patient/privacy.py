@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Response, request, url_for
 from flask_login import current_user
 
-from clinic_portal.accounts import OWN_PATH, patients_for, signed_in, signed_in_account
+from clinic_portal.accounts import patients_for, signed_in, signed_in_account
+from clinic_portal.accounts.asking import is_own_path
 from clinic_portal.audit import Actor, ActorKind
 from clinic_portal.errors import NotAllowed
 from clinic_portal.patient.blueprint import blueprint
@@ -43,7 +44,7 @@ def accept_privacy() -> Response:
         raise NotAllowed
     accept_notice(actor=Actor(ActorKind.PATIENT, account.id))
     target = request.args.get("next", "")
-    return see_other(target if OWN_PATH.fullmatch(target) else url_for("patient.privacy"))
+    return see_other(target if is_own_path(target) else url_for("patient.privacy"))
 
 
 def _must_answer() -> bool:

@@ -16,9 +16,11 @@ from clinic_portal.languages import N_, _
 from clinic_portal.models import ContactKind, ContactPoint, Patient, PatientAccess, Relation
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.contact_words import WORDS
+from clinic_portal.patient.going_on import check_left
 from clinic_portal.patient.needs import told
 from clinic_portal.patient.reading import read_public_id
 from clinic_portal.profile import contacts
+from clinic_portal.profile.reminding import want_reminders
 from clinic_portal.profile.rights import contact_for, right_for
 from clinic_portal.scheduling.needs import needs_of
 from clinic_portal.web import page, see_other
@@ -31,7 +33,7 @@ TYPES = {
     ContactKind.EMAIL: {"type": "email", "autocomplete": "email"},
     ContactKind.MOBILE: {"type": "tel", "autocomplete": "tel"},
     ContactKind.LANDLINE: {"type": "tel", "autocomplete": "tel"},
-    ContactKind.POST: {"type": "text", "autocomplete": "street-address"},
+    ContactKind.POST: {"type": "lines", "autocomplete": "street-address"},
 }
 PHONES = (ContactKind.MOBILE, ContactKind.LANDLINE)
 # Whose phone, mailbox or door it is; others than these were noted by the clinic.
@@ -105,7 +107,7 @@ def add_contact(person_id: str, kind: str) -> Response:
     account = signed_in_account()
     right, of_kind = right_for(account, read_public_id(person_id)), ContactKind(kind)
     title = _(WORDS[of_kind].add)
-    if request.method == "GET":
+    if request.method != "POST":
         return _form(right, of_kind, title, "", None)
     try:
         made = contacts.add_contact(
@@ -127,7 +129,7 @@ def change_contact(contact_id: str) -> Response:
     account = signed_in_account()
     contact, right = contact_for(account, read_public_id(contact_id))
     title = _(WORDS[contact.kind].change)
-    if request.method == "GET":
+    if request.method != "POST":
         return _form(_if_live(contact, right), contact.kind, title, contact.value, contact.whose)
     try:
         made = contacts.change_contact(
@@ -187,13 +189,28 @@ def confirm_end(contact_id: str) -> Response:
     return _back(right, _(WORDS[contact.kind].is_removed))
 
 
+@blueprint.post("/profile/<person_id>/reminders")
+@signed_in
+def reminders(person_id: str) -> Response:
+    """Send reminders from now on, or none."""
+    account = signed_in_account()
+    right = right_for(account, read_public_id(person_id))
+    wanted = request.form.get("wanted")
+    if wanted not in ("yes", "no"):
+        raise InvalidRequest(N_("Choose whether we send reminders."))
+    actor = actor_for(account, right.patient_id)
+    want_reminders(actor=actor, patient_id=right.patient_id, wanted=wanted == "yes")
+    news = _("We will send reminders again.") if wanted == "yes" else _("We will send no more reminders.")
+    return _back(right, news)
+
+
 @blueprint.route("/verify-email/<token>", methods=["GET", "POST"])
 def verify_email(token: str) -> Response:
     """What the link in a mail leads to. Opening it changes nothing: mail programs open links by themselves."""
     public_id = links.read_check(current_app.config["PORTAL"].secret_key, token)
     if public_id is None:
         return page("patient/verify_email.html", status=404, state="old")
-    if request.method == "GET":
+    if request.method != "POST":
         return page("patient/verify_email.html", state="asks")
     try:
         contacts.verify_contact(public_id=public_id)
@@ -222,8 +239,10 @@ def _show(right: PatientAccess, rights: list[PatientAccess]) -> Response:
         ways=[_way(contact, patient) for contact in live],
         has_email=any(contact.is_usable and contact.kind == ContactKind.EMAIL for contact in live),
         has_phone=any(contact.is_usable and contact.kind in PHONES for contact in live),
+        wants_reminders=patient.reminders_stopped_at is None,
         kinds={kind.value: _(words.one) for kind, words in WORDS.items()},
         needs=told(needs_of(db.session(), patient.id)),
+        back_url=check_left(),
     )
 
 
@@ -340,8 +359,9 @@ def _url(right: PatientAccess) -> str:
 
 
 def _back(right: PatientAccess, news: str) -> Response:
+    """Back to the details, or to the answers that somebody was checking meanwhile."""
     flash(news, "success")
-    return see_other(_url(right))
+    return see_other(check_left() or _url(right))
 
 
 def _errors(field: str, problem: str | None) -> list[Mapping[str, str]]:

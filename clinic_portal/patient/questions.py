@@ -25,6 +25,7 @@ from clinic_portal.patient.answers import (
     with_visit_type,
 )
 from clinic_portal.patient.blueprint import blueprint
+from clinic_portal.patient.going_on import go_on
 from clinic_portal.web import page, see_other
 from clinic_portal.wording import say
 
@@ -48,9 +49,9 @@ def who() -> Response:
         answered = with_patient(answers, patients, chosen)
         # What one person needs says nothing about another.
         needs = answers.needs if answered.patient == answers.patient else None
-        return see_other(replace(answered, needs=needs).next_url())
+        return go_on(replace(answered, needs=needs))
     options = [_person(right, answers) for right in rights]
-    return _question("who", _("Choose who the appointment is for"), "patient", options, answers)
+    return ask("who", _("Choose who the appointment is for"), "patient", options, answers)
 
 
 @blueprint.route("/book/visit-type", methods=["GET", "POST"])
@@ -61,14 +62,14 @@ def visit_type() -> Response:
     if answers.patient is None:
         return see_other(answers.next_url())
     if chosen := _chosen("visit_type"):
-        return see_other(with_visit_type(signed_in_account(), answers, chosen).next_url())
+        return go_on(with_visit_type(signed_in_account(), answers, chosen))
     refusals = {one: _refusal(answers, one) for one in offered_visit_types(db.session())}
     options = [
-        _option(one.public_id, one.name, one.hint, one == answers.visit_type)
+        option(one.public_id, one.name, one.hint, one == answers.visit_type)
         for one, refusal in refusals.items()
         if refusal is None
     ]
-    return _question("visit_type", _("Choose what you need"), "visit_type", options, answers, why_not=_told(refusals))
+    return ask("visit_type", _("Choose what you need"), "visit_type", options, answers, why_not=_told(refusals))
 
 
 def _refusal(answers: Answers, visit_type: VisitType) -> NotBookableOnline | None:
@@ -89,13 +90,13 @@ def place() -> Response:
     if answers.visit_type is None:
         return see_other(answers.next_url())
     if chosen := _chosen("place"):
-        return see_other(with_place(answers, chosen).next_url())
+        return go_on(with_place(answers, chosen))
     places = places_for(db.session(), answers.visit_type)
     if len(places) <= 1:
         return see_other(answers.next_url())
-    options = [_option(one.public_id, one.name, _place_hint(one), one == answers.location) for one in places]
-    options.append(_option(ANY_PLACE, _("Any of these"), _("You see the times of all places"), answers.any_place))
-    return _question("place", _("Choose where you would like to go"), "place", options, answers)
+    options = [option(one.public_id, one.name, _place_hint(one), one == answers.location) for one in places]
+    options.append(option(ANY_PLACE, _("Any of these"), _("You see the times of all places"), answers.any_place))
+    return ask("place", _("Choose where you would like to go"), "place", options, answers)
 
 
 def _start() -> Answers:
@@ -106,9 +107,7 @@ def _chosen(field: str) -> str | None:
     return request.form.get(field) if request.method == "POST" else None
 
 
-def _question(
-    name: str, problem: str, field: str, options: list[dict[str, Any]], answers: Answers, **more: Any
-) -> Response:
+def ask(name: str, problem: str, field: str, options: list[dict[str, Any]], answers: Answers, **more: Any) -> Response:
     """The page of one question; with its error summary when the form came without an answer."""
     is_wrong = request.method == "POST"
     return page(
@@ -121,7 +120,7 @@ def _question(
     )
 
 
-def _option(value: str, label: str, hint: str, is_checked: bool) -> dict[str, Any]:
+def option(value: str, label: str, hint: str, is_checked: bool) -> dict[str, Any]:
     return {"value": value, "label": label, "hint": hint, "is_checked": is_checked}
 
 
@@ -129,7 +128,7 @@ def _person(right: PatientAccess, answers: Answers) -> dict[str, Any]:
     patient, is_own = right.patient, right.relation == Relation.SELF
     born = _("Born %(year)s", year=patient.birth_on.year) if patient.birth_on and not is_own else ""
     label = _("Me, %(name)s", name=patient.full_name) if is_own else patient.full_name
-    return _option(patient.public_id, label, born, patient == answers.patient)
+    return option(patient.public_id, label, born, patient == answers.patient)
 
 
 def _place_hint(location: Location) -> str:

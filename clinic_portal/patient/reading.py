@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
+from typing import Any
 
 from flask import current_app
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from clinic_portal import clock
 from clinic_portal.errors import InvalidRequest, NotFound
-from clinic_portal.languages import N_
-from clinic_portal.models import CancelReason, Patient, VisitType
+from clinic_portal.languages import N_, _
+from clinic_portal.models import MODE_BIT, CancelReason, Mode, Patient, VisitType
+from clinic_portal.scheduling.continuity import Continuity
 from clinic_portal.scheduling.safety import SafetyAnswer
 
 INSTANT = "%Y%m%dT%H%MZ"
@@ -18,6 +21,8 @@ _INSTANT_SHAPE = re.compile(r"\d{8}T\d{4}Z", re.ASCII)
 _DATE_SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _PUBLIC_ID_SHAPE = re.compile(r"[A-Za-z0-9_-]{1,24}", re.ASCII)
 _TOKEN_SHAPE = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
+
+PARTS_OF_DAY = ("morning", "afternoon", "evening")
 
 # What a patient may answer when asked why; the clinic has reasons of its own.
 PATIENT_REASONS = {
@@ -40,8 +45,9 @@ def read_instant(text: str) -> datetime:
     Raises: InvalidRequest.
     """
     try:
-        if _INSTANT_SHAPE.fullmatch(text):
-            return datetime.strptime(text, INSTANT).replace(tzinfo=UTC)
+        found = datetime.strptime(text, INSTANT).replace(tzinfo=UTC)
+        if _INSTANT_SHAPE.fullmatch(text) and found.year in clock.YEARS:
+            return found
     except ValueError:
         pass
     raise InvalidRequest(N_("Choose one of the times on the page."))
@@ -55,8 +61,8 @@ def read_date(text: str | None) -> date | None:
     if not text:
         return None
     try:
-        if _DATE_SHAPE.fullmatch(text):
-            return date.fromisoformat(text)
+        if _DATE_SHAPE.fullmatch(text) and (found := date.fromisoformat(text)).year in clock.YEARS:
+            return found
     except ValueError:
         pass
     raise InvalidRequest(N_("Choose one of the days on the page."))
@@ -82,6 +88,42 @@ def read_token(text: str | None) -> str:
     return text or ""
 
 
+def read_mode(text: str) -> Mode:
+    """One of the modes that patients may choose.
+
+    Raises: NotFound.
+    """
+    mode = next((mode for mode in MODE_BIT if mode.value == text), None)
+    if mode is None:
+        raise NotFound
+    return mode
+
+
+def read_continuity(text: str | None) -> Continuity:
+    """How much it matters to see the same person; no answer means that it does not.
+
+    Raises: NotFound.
+    """
+    if not text:
+        return Continuity.NONE
+    wish = next((wish for wish in Continuity if wish.value == text), None)
+    if wish is None:
+        raise NotFound
+    return wish
+
+
+def read_part(text: str | None) -> str | None:
+    """The part of the day that alone is to be shown, or None for all of it.
+
+    Raises: NotFound.
+    """
+    if not text:
+        return None
+    if text not in PARTS_OF_DAY:
+        raise NotFound
+    return text
+
+
 def write_safety(safety: SafetyAnswer, patient: Patient, visit_type: VisitType) -> str:
     """The answer to the emergency check as it travels in an address: signed, so that no link can bring it along."""
     about = [patient.public_id, visit_type.public_id]
@@ -103,13 +145,9 @@ def _signer() -> URLSafeSerializer:
     return URLSafeSerializer(current_app.config["SECRET_KEY"], salt="emergency check")
 
 
-# Whether a visit is kept from people who act for the patient, as it travels in forms.
-PRIVATE = {"yes": True, "no": False, "": None}
-
-
-def read_private(text: str | None) -> str:
-    """The answer to whether a visit is private; anything else is no answer."""
-    return text if text in PRIVATE and text else ""
+def read_private(text: str | None) -> bool | None:
+    """The answer to whether a visit is kept from people who act for the patient; anything else is no answer."""
+    return {"yes": True, "no": False}.get(text or "")
 
 
 def read_reason(text: str | None) -> CancelReason | None:
@@ -123,3 +161,11 @@ def read_reason(text: str | None) -> CancelReason | None:
     if reason is None:
         raise InvalidRequest(N_("Choose one of the reasons, or none."))
     return reason
+
+
+def reason_options() -> list[dict[str, Any]]:
+    """What a patient may answer when asked why, as choices on a page."""
+    return [
+        {"value": reason.value, "label": _(words), "hint": "", "is_checked": False}
+        for reason, words in PATIENT_REASONS.items()
+    ]

@@ -20,13 +20,14 @@ from clinic_portal.errors import InvalidRequest, NotAllowed
 from clinic_portal.languages import _
 from clinic_portal.models import Appointment, Status
 from clinic_portal.notifications.messages import calendar_file
+from clinic_portal.notifications.reminders import days_of_reminders
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.cards import Card, card_of, names_of
-from clinic_portal.patient.reading import PATIENT_REASONS, read_public_id, read_reason, read_token
+from clinic_portal.patient.reading import read_public_id, read_reason, read_token, reason_options
 from clinic_portal.scheduling.booking import cancel_appointment
 from clinic_portal.settings import load_settings
 from clinic_portal.web import page, see_other
-from clinic_portal.wording import say
+from clinic_portal.wording import days_listed, say
 
 PAST_SHOWN = 20
 AHEAD = (Status.BOOKED, Status.ARRIVED)
@@ -56,10 +57,12 @@ def appointments() -> Response:
 @signed_in
 def appointment(public_id: str) -> Response:
     """One appointment, at an address that lasts."""
-    card = _card(_visit(public_id))
+    visit = _visit(public_id)
+    card = _card(visit)
     return page(
         "patient/appointment.html",
         appointment=card,
+        reminded=_reminded(visit) if card.can_cancel else None,
         calendar_url=_calendar_url(card),
         back_url=url_for("patient.appointments"),
     )
@@ -119,7 +122,8 @@ def cancelled(public_id: str) -> Response:
     card = _card(visit)
     if visit.status != Status.CANCELLED:
         return see_other(_url("appointment", card))
-    return page("patient/cancelled.html", appointment=card, next_steps=[_told(visit)])
+    again_url = url_for("patient.visit_type", patient=visit.patient.public_id)
+    return page("patient/cancelled.html", appointment=card, told=_told(visit), again_url=again_url)
 
 
 def _visit(public_id: str) -> Appointment:
@@ -144,13 +148,14 @@ def _confirmation(public_id: str, title: str) -> Response:
     card = _card(visit)
     if not card.can_cancel:
         return see_other(_url("appointment", card))
-    steps = [_told(visit), card.how_to_prepare]
+    has_others = len(patients_for(signed_in_account())) > 1
     return page(
         "patient/booked.html",
         title=title,
         appointment=card,
-        next_steps=[step for step in steps if step],
+        told=[sentence for sentence in (_told(visit), _reminded(visit)) if sentence],
         calendar_url=_calendar_url(card),
+        others_url=url_for("patient.who") if has_others else None,
     )
 
 
@@ -161,16 +166,18 @@ def _told(visit: Appointment) -> str:
     return _("We have no e-mail address for you, so please note this down.")
 
 
+def _reminded(visit: Appointment) -> str | None:
+    """When reminders come, as they are planned."""
+    days = days_of_reminders(db.session(), visit)
+    return _("We will remind you on %(days)s.", days=days_listed(days)) if days else None
+
+
 def _cancel_page(card: Card, problem: str | None = None) -> Response:
-    options = [
-        {"value": reason.value, "label": _(words), "hint": "", "is_checked": False}
-        for reason, words in PATIENT_REASONS.items()
-    ]
     return page(
         "patient/cancel.html",
         status=422 if problem else 200,
         appointment=card,
-        options=options,
+        options=reason_options(),
         token=secrets.token_urlsafe(16),
         errors=[{"field": "reason", "text": problem}] if problem else [],
         back_url=_url("appointment", card),

@@ -19,6 +19,7 @@ from clinic_portal.errors import InvalidRequest, NotAllowed, NotFound
 from clinic_portal.languages import N_
 from clinic_portal.models import ContactKind, ContactPoint, Patient, Relation, columns_of
 from clinic_portal.notifications.outbox import ask_to_verify, times_asked
+from clinic_portal.notifications.reminders import plan_for
 from clinic_portal.profile.values import is_same, read_called_name, read_contact
 from clinic_portal.scheduling.people import lock_patient
 
@@ -95,10 +96,13 @@ def prefer_contact(session: Session, *, actor: Actor, contact_id: int) -> None:
 def end_contact(session: Session, *, actor: Actor, contact_id: int) -> None:
     """Stop using a way to reach a patient. What waited for it goes to the next address, or is told by phone.
 
-    Commits: its end.
+    Commits: its end, and of the reminders that nobody would read any more.
     Raises: NotFound, NotAllowed.
     """
-    _end(session, actor, _locked(session, contact_id))
+    contact = _locked(session, contact_id)
+    _end(session, actor, contact)
+    session.flush()
+    plan_for(session, contact.patient_id)
 
 
 @writing
@@ -125,7 +129,7 @@ def ask_again(session: Session, *, actor: Actor, contact_id: int) -> None:
 def verify_contact(session: Session, *, public_id: str) -> ContactPoint:
     """Note that mails to an address arrive: its reader pressed the button behind the link.
 
-    Commits: the address comes into use, and the one it replaces ends.
+    Commits: the address comes into use, and the one it replaces ends; reminders for who had none.
     Raises: NotFound when it is no longer wanted, or its patient's record was closed.
     """
     contact_id = session.scalar(select(ContactPoint.id).where(ContactPoint.public_id == public_id))
@@ -138,6 +142,8 @@ def verify_contact(session: Session, *, public_id: str) -> ContactPoint:
         _change(session, actor, contact, "verify_contact", unverified_since=None, failed_at=None, failed_reason=None)
         if contact.replaces_id is not None:
             _end(session, actor, session.get_one(ContactPoint, contact.replaces_id))
+        session.flush()
+        plan_for(session, contact.patient_id)
     return contact
 
 

@@ -31,12 +31,12 @@ from clinic_portal.scheduling.people import records_of
 Export = dict[str, Any]
 
 DETAILS = ("given_name", "family_name", "called_name", "birth_on", "gender", "preferred_language", "identity_status",
-           "registered_on")  # fmt: skip
+           "registered_on", "reminders_stopped_at")  # fmt: skip
 CONTACT = ("kind", "value", "whose", "unverified_since", "failed_at", "ended_at")
 VISIT = ("reference", "status", "starts_at", "ends_at", "mode", "origin", "requested_at", "booked_at", "arrived_at",
          "ended_at", "outcome_code", "cancelled_at", "cancelled_by", "cancel_reason", "is_late_cancel", "is_private",
-         "sequence", "extra_minutes", "note")  # fmt: skip
-MESSAGE = ("event", "channel", "delivery", "created_at", "sent_at")
+         "sequence", "extra_minutes", "confirmation", "confirmed_at", "confirmed_via", "note")  # fmt: skip
+MESSAGE = ("event", "channel", "delivery", "created_at", "due_at", "sent_at")
 NEED = ("asked_at", "source", "ended_at")
 REFERRAL = ("from_whom", "received_on", "valid_until", "visits_allowed", "visits_used", "ended_at")
 RIGHT = ("relation", "starts_on", "ends_on", "revoked_at")

@@ -16,12 +16,13 @@ from sqlalchemy import Float, bindparam, case, cast, func, select
 from sqlalchemy.orm import Session, aliased
 
 from clinic_portal import clock
-from clinic_portal.database import run
+from clinic_portal.catalogue import Catalogue
 from clinic_portal.errors import PatientBusy, SlotTaken
 from clinic_portal.models import Practitioner, PractitionerVisitType
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.claims import Part, Piece, claim, close_dead_holds, lock_parts, without
-from clinic_portal.scheduling.search import USUAL, Doer, OwnVisit, Terms, own_visits
+from clinic_portal.scheduling.continuity import USUAL, Continuity
+from clinic_portal.scheduling.search import Doer, OwnVisit, Terms, own_visits
 from clinic_portal.scheduling.strips import cells_touched
 from clinic_portal.scheduling.times import WorkStretch, offered_starts, read_stretches
 
@@ -73,23 +74,35 @@ class Placement:
     extra_minutes: int = 0
 
 
-def find_candidates(session: Session, terms: Terms, starts_at: datetime) -> list[Candidate]:
+def find_candidates(
+    session: Session, terms: Terms, starts_at: datetime, dead: list[Any] | None = None
+) -> list[Candidate]:
     """Everybody who could take a visit at this instant, best first; the order is the same for the same state.
 
+    Args: dead, the holds that do not bind, if they have just been read.
     Raises: PatientBusy when only the patient's own other visit stands in the way.
     """
     terms.check_start(starts_at)
     cell = masks.to_cell(starts_at, terms.grid_min)
     day = _day_of(starts_at, terms)
-    stretches = read_stretches(session, terms, *day)
+    stretches = read_stretches(session, terms, *day, dead)
     fitting = [stretch for stretch in stretches if _fits(stretch, terms, cell)]
     _refuse_overlap_of_patient(session, terms, starts_at, fitting)
     if not fitting:
         return []
-    skills, offered = _skills(session, terms), _offered(stretches, day)
+    skills, offered = (
+        terms.catalogue.made(_skills, terms.search.visit_type_id, terms.grid_min),
+        _offered(stretches, day),
+    )
     weights = [terms.settings.number(f"weight_{name}") for name in SCORES]
     scored = [_scored(stretch, terms, cell, skills, offered, weights) for stretch in fitting]
-    return sorted(scored, key=lambda candidate: (-candidate.total, candidate.practitioner_id, candidate.location_id))
+    return sorted(scored, key=lambda candidate: _rank(candidate, terms))
+
+
+def _rank(candidate: Candidate, terms: Terms) -> tuple[bool, float, int, int]:
+    """Best first; whoever wishes to see the same person gets that person before anybody who scores better."""
+    is_wished = terms.search.continuity is not Continuity.NONE and candidate.practitioner_id == terms.same_id
+    return not is_wished, -candidate.total, candidate.practitioner_id, candidate.location_id
 
 
 def _day_of(starts_at: datetime, terms: Terms) -> Piece:
@@ -171,10 +184,10 @@ _SKILLS = (
 )
 
 
-def _skills(session: Session, terms: Terms) -> dict[int, Skills]:
+def _skills(found: Catalogue, visit_type_id: int, grid_min: int) -> dict[int, Skills]:
     """A practitioner's rarity is the sum, over their other visit types, of one divided by how many do that type."""
-    rows = run(session, _SKILLS, {"visit_type_id": terms.search.visit_type_id})
-    return {whose: Skills(float(rarity), max(1, minutes // terms.grid_min)) for whose, rarity, minutes in rows}
+    rows = found.rows(_SKILLS, visit_type_id=visit_type_id)
+    return {whose: Skills(float(rarity), max(1, minutes // grid_min)) for whose, rarity, minutes in rows}
 
 
 def _scored(
@@ -229,14 +242,17 @@ class OldTime:
     parts: tuple[Part, ...] = ()
 
 
-def place(session: Session, terms: Terms, starts_at: datetime, old: OldTime | None = None) -> Placement:
+def place(
+    session: Session, terms: Terms, starts_at: datetime, old: OldTime | None = None, dead: list[Any] | None = None
+) -> Placement:
     """Claim the best candidate's cells inside the caller's transaction; the next one's when somebody was faster.
 
     Args: old, the time of the visit being moved: its practitioner is tried first, its own cells are not claimed again.
+    dead, the holds that do not bind, if they have just been read.
     Raises: SlotTaken when nobody is left, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest.
     Source: UC5.
     """
-    candidates = find_candidates(session, terms, starts_at)
+    candidates = find_candidates(session, terms, starts_at, dead)
     if old is not None:
         candidates.sort(key=lambda candidate: candidate.practitioner_id != old.practitioner_id)
     for lost, candidate in enumerate(candidates):

@@ -25,6 +25,7 @@ from clinic_portal.models import (
     ExceptionKind,
     ExceptionStatus,
     Location,
+    Modes,
     ReleasePolicy,
     RuleKind,
 )
@@ -46,10 +47,11 @@ class PractitionerPlan:
 
 
 class Terms(NamedTuple):
-    """For whom and from when the time is, and which rule or exception makes it."""
+    """For whom, from when and for which modes the time is, and which rule or exception makes it."""
 
     audience: Audience
     bookable_from: datetime
+    modes: Modes
     rule_id: int | None
     exception_id: int | None
 
@@ -120,7 +122,7 @@ def _rule_blocks(rule: AvailabilityRule, zone: str, days: _Days, grid_min: int) 
     for day, starts_at, ends_at in _occurrences(rule, zone, days):
         first, end = cells_within(starts_at, ends_at, grid_min)
         if first < end:
-            terms = Terms(audience, _bookable_from(rule, day, starts_at, zone), rule.id, None)
+            terms = Terms(audience, _bookable_from(rule, day, starts_at, zone), rule.modes, rule.id, None)
             yield PlannedSession(rule.location_id, first, end - first, terms)
 
 
@@ -134,7 +136,7 @@ def _extra_blocks(
     day = DAY_MIN // grid_min
     for low in range(first, end, day):
         if strip.first_cell <= low and low + day <= strip.end_cell:
-            terms = Terms(Audience.PUBLIC, ALWAYS, None, extra.id)
+            terms = Terms(Audience.PUBLIC, ALWAYS, extra.modes, None, extra.id)
             yield PlannedSession(location_id, low, min(day, end - low), terms)
 
 

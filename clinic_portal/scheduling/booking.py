@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import insert
@@ -11,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.audit import Actor, ActorKind, record
-from clinic_portal.database import run, writing
+from clinic_portal.database import add_at_once, run, writing
 from clinic_portal.errors import BadTransition, NotFound, PatientBusy
 from clinic_portal.languages import N_
 from clinic_portal.models import (
@@ -20,6 +22,7 @@ from clinic_portal.models import (
     Attempt,
     CancelledBy,
     CancelReason,
+    Confirmation,
     Hold,
     Mode,
     Origin,
@@ -30,8 +33,9 @@ from clinic_portal.models import (
 )
 from clinic_portal.notifications import outbox
 from clinic_portal.scheduling import claims, submissions
-from clinic_portal.scheduling.assignment import Placement, place
+from clinic_portal.scheduling.assignment import Placement
 from clinic_portal.scheduling.holds import let_go, take_over
+from clinic_portal.scheduling.modes import way_to_meet
 from clinic_portal.scheduling.needs import arrange_interpreter, dismiss_interpreter
 from clinic_portal.scheduling.notes import allowed_note, clean_note
 from clinic_portal.scheduling.people import lock_patient
@@ -40,6 +44,7 @@ from clinic_portal.scheduling.referrals import give_back_referral, use_referral
 from clinic_portal.scheduling.search import Search, Terms, load_terms, own_visits
 from clinic_portal.scheduling.transitions import check_step
 from clinic_portal.scheduling.visits import TOLD, check_movable, give_back, lock_visit, time_to_give_back
+from clinic_portal.scheduling.windows import place_as_told
 from clinic_portal.settings import load_settings
 
 # Until when a routine visit should have been found. Source: clinic.md 5, class targets.
@@ -71,35 +76,37 @@ def reserve_slot(
     origin: Origin | None = None,
     note: str | None = None,
     is_private: bool | None = None,
+    call_number: str | None = None,
 ) -> Appointment:
     """Book a time for a patient with the best practitioner who is free then.
 
     Args: token, the form's own; the same again returns the same visit. hold_id, the time kept for this actor, if any.
-    note, what the patient wrote about it. is_private, whether those who act for the patient may not know of it; None
-    where nobody was asked.
-    Times: starts_at is an instant on the grid.
+    note, what the patient wrote about it. call_number, which number to call, for a visit by phone. is_private, whether
+    those who act for the patient may not know of it; None where nobody was asked.
+    Times: starts_at is an instant on the grid; a visit by phone may begin at another one in the stretch told.
     Commits: submission, session cells, appointment, attempt, audit, messages; rings for the messages.
     Raises: SlotTaken, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest, NotFound, NotAllowed, SubmissionConflict,
-    NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast, SafetyAnswerMissing, NoteRefused.
+    NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast, SafetyAnswerMissing, ModeNotOffered, NoteRefused,
+    NumberMissing.
     Source: UC3.1-UC3.5, UC5.
     """
     if search.patient_id is None or search.moving_id is not None:
         raise NotFound
     note = clean_note(note)
-    said = {"note": note, "is_private": is_private}
+    said = {"note": note, "number": call_number, "is_private": is_private}
     body = _body("reserve", search, starts_at) | {name: value for name, value in said.items() if value is not None}
     submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
         return db.get_one(Appointment, earlier_id)
     lock_patient(db, search.patient_id)
     placement, terms = _take(db, actor, search, starts_at, hold_id)
-    visit = _new_visit(actor, search, placement, terms, origin or ORIGIN_OF[actor.kind])
+    way = way_to_meet(terms.search.mode, call_number, terms.settings)
+    visit = _new_visit(actor, placement, terms, origin or ORIGIN_OF[actor.kind], way)
     visit.note = allowed_note(note, is_sensitive=terms.limits.rules.is_sensitive)
     visit.is_private = privacy_of(db, actor, visit, is_private)
     if terms.limits.rules.who_may_book is WhoMayBook.REFERRED:
         use_referral(db, visit, clock.local_date(starts_at, terms.zones[placement.location_id]))
-    db.add(visit)
-    db.flush()
+    add_at_once(db, visit)
     _note_attempt(db, visit, placement, terms.now)
     record(db, actor, "reserve", visit, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
     arrange_interpreter(db, visit)
@@ -115,6 +122,7 @@ def _body(what: str, search: Search, starts_at: datetime) -> dict[str, Any]:
         "visit_type": search.visit_type_id,
         "moving": search.moving_id,
         "starts_at": starts_at.isoformat(),
+        "mode": search.mode,
         **search.wishes(),
     }
 
@@ -127,9 +135,9 @@ def _take(
     # Race: asked again under the patient's lock; since the time was held, another account may have booked.
     terms.check_limits(starts_at)
     hold = None if hold_id is None else take_over(session, actor, hold_id, search, starts_at, terms.now)
-    let_go(session, actor, terms.now, terms.grid_min)
+    dead = let_go(session, actor, terms.now, terms.grid_min)
     if hold is None:
-        return place(session, terms, starts_at), terms
+        return place_as_told(session, terms, starts_at, dead=dead), terms
     # Since the time was held, the patient may have booked something else.
     if busy := own_visits(session, search, hold.starts_at, hold.ends_at):
         raise PatientBusy(appointment_id=busy[0].appointment_id)
@@ -143,7 +151,10 @@ def _placement_of(hold: Hold) -> Placement:
     )  # fmt: skip
 
 
-def _new_visit(actor: Actor, search: Search, placement: Placement, terms: Terms, origin: Origin) -> Appointment:
+def _new_visit(
+    actor: Actor, placement: Placement, terms: Terms, origin: Origin, way_to_meet: dict[str, Any]
+) -> Appointment:
+    search = terms.search
     assert search.patient_id is not None
     return Appointment(
         patient_id=search.patient_id,
@@ -158,11 +169,12 @@ def _new_visit(actor: Actor, search: Search, placement: Placement, terms: Terms,
         booked_at=terms.now,
         wishes=search.wishes(),
         safety_answer=terms.safety_kept(),
-        **_time_of(placement),
+        **way_to_meet,
+        **_time_of(placement, terms),
     )
 
 
-def _time_of(placement: Placement) -> dict[str, Any]:
+def _time_of(placement: Placement, terms: Terms) -> dict[str, Any]:
     return {
         "practitioner_id": placement.practitioner_id,
         "location_id": placement.location_id,
@@ -174,6 +186,7 @@ def _time_of(placement: Placement) -> dict[str, Any]:
         "blocked_from": placement.blocked_from,
         "blocked_until": placement.blocked_until,
         "extra_minutes": placement.extra_minutes,
+        "shown_window_min": terms.window_min,
         "choice": placement.choice,
     }
 
@@ -228,16 +241,19 @@ def _move(
 ) -> None:
     before = columns_of(visit, TOLD)
     old_starts_at, old_practitioner_id, old_location_id = visit.starts_at, visit.practitioner_id, visit.location_id
+    old_window_min = visit.shown_window_min
     assert old_starts_at is not None
     assert old_practitioner_id is not None
     if starts_at == old_starts_at:
         raise BadTransition(N_("Choose a time other than the one you have."))
     placement, terms = _exchange(session, actor, visit, search, starts_at, hold_id)
-    for name, value in _time_of(placement).items():
+    for name, value in _time_of(placement, terms).items():
         setattr(visit, name, value)
     visit.version += 1
     visit.sequence += 1
-    visit.wishes = search.wishes()
+    # Whoever said that they will come said it of the old time.
+    visit.confirmation, visit.confirmed_at, visit.confirmed_via = Confirmation.NOT_ASKED, None, None
+    visit.wishes = terms.search.wishes()
     session.flush()
     _note_attempt(session, visit, placement, terms.now)
     record(session, actor, "move", visit, before=before, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
@@ -248,6 +264,7 @@ def _move(
         old_starts_at=old_starts_at,
         old_practitioner_id=old_practitioner_id,
         old_location_id=old_location_id,
+        old_window_min=old_window_min,
     )
 
 
@@ -258,9 +275,10 @@ def _exchange(
     terms = load_terms(session, replace(search, by=actor.kind))
     terms.check_limits(starts_at)
     hold = None if hold_id is None else take_over(session, actor, hold_id, search, starts_at, terms.now)
-    let_go(session, actor, terms.now, terms.grid_min)
+    dead = let_go(session, actor, terms.now, terms.grid_min)
     if hold is None:
-        placement = place(session, terms, starts_at, time_to_give_back(session, visit, terms.grid_min))
+        old = time_to_give_back(session, visit, terms.grid_min)
+        placement = place_as_told(session, terms, starts_at, old, dead)
     elif busy := own_visits(session, search, hold.starts_at, hold.ends_at):
         raise PatientBusy(appointment_id=busy[0].appointment_id)
     else:
@@ -286,19 +304,36 @@ def cancel_appointment(
     submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
         return db.get_one(Appointment, earlier_id)
-    visit, now = lock_visit(db, appointment_id), clock.now()
+    visit = lock_visit(db, appointment_id)
+    carry_out_cancel(db, actor, visit, reason)
+    submissions.finish(db, submission_id, visit.id)
+    return visit
+
+
+def carry_out_cancel(
+    session: Session,
+    actor: Actor,
+    visit: Appointment,
+    reason: CancelReason | None,
+    noted: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Cancel a locked visit inside the caller's transaction.
+
+    Args: noted, what the audit log says besides.
+    Raises: BadTransition, NotAllowed.
+    """
+    now = clock.now()
     check_step(actor, visit.status, Status.CANCELLED)
     if not actor.is_clinic and visit.starts_at is not None and visit.starts_at <= now:
         raise BadTransition(N_("The appointment has already started."), current=visit.status.value)
     before = columns_of(visit, TOLD)
-    _mark_cancelled(db, actor, visit, reason, now)
-    db.flush()
-    record(db, actor, "cancel", visit, before=before, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
-    dismiss_interpreter(db, visit)
+    _mark_cancelled(session, actor, visit, reason, now)
+    session.flush()
+    after = {**columns_of(visit, TOLD), **noted}
+    record(session, actor, "cancel", visit, before=before, after=after, patient_id=visit.patient_id)
+    dismiss_interpreter(session, visit)
     if visit.starts_at is not None and visit.starts_at > now:
-        outbox.tell_cancelled(db, visit)
-    submissions.finish(db, submission_id, visit.id)
-    return visit
+        outbox.tell_cancelled(session, visit)
 
 
 def _mark_cancelled(

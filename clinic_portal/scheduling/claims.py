@@ -164,6 +164,7 @@ _OPEN_HOLDS = (
     select(
         Hold.id,
         Hold.account_id,
+        Hold.expires_at,
         Hold.practitioner_id,
         Hold.lane,
         Hold.blocked_from,
@@ -196,7 +197,7 @@ _EXPIRED = _OPEN_HOLDS.where(Hold.expires_at <= bindparam("now"))
 _CLOSE = (
     update(Hold)
     .where(Hold.id == bindparam("hold_id"), Hold.closed_at.is_(None))
-    .values(closed_at=bindparam("now"), closed_because=bindparam("because"), note=None)
+    .values(closed_at=bindparam("now"), closed_because=bindparam("because"), note=None, call_number=None)
     .execution_options(synchronize_session=False)
 )
 
@@ -210,6 +211,11 @@ def held_pieces(hold: Any, grid_min: int) -> list[Piece]:
 def not_binding_holds(session: Session, now: datetime, account_id: int | None) -> list[Any]:
     """Open holds that keep nothing from this account: dead ones that nobody has cleared, and its own."""
     return list(run(session, _NOT_BINDING, {"now": now, "account_id": account_id or 0}))
+
+
+def open_holds(session: Session) -> list[Any]:
+    """All holds that nobody has closed, dead or alive."""
+    return list(run(session, _OPEN_HOLDS))
 
 
 def close_holds(session: Session, holds: Iterable[Any], now: datetime, because: HoldEnd, grid_min: int) -> int:

@@ -15,10 +15,10 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
-from clinic_portal.database import run
+from clinic_portal.database import read_once
 from clinic_portal.errors import NotBookableOnline, NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast
 from clinic_portal.languages import N_, NN_
-from clinic_portal.models import Appointment, IdentityStatus, Location, Patient, Status, WhoMayBook, years_between
+from clinic_portal.models import Appointment, IdentityStatus, Location, Status, WhoMayBook, years_between
 from clinic_portal.scheduling.referrals import Allowance
 from clinic_portal.settings import Settings
 
@@ -90,9 +90,14 @@ class Limits:
 
         Times: a day at the place of the visit.
         """
-        if self.person is None or not self.rules.depend_on_day:
+        if self.person is None or not self.depend_on_day:
             return None
         return self._not_referred(day) or self._wrong_age(self.person, day) or self._too_soon(self.person, day)
+
+    @property
+    def depend_on_day(self) -> bool:
+        """Whether some days may be refused and others not."""
+        return self.person is not None and self.rules.depend_on_day
 
     @property
     def asks_safety(self) -> bool:
@@ -205,7 +210,6 @@ def rules_of(visit_type: Any, settings: Settings) -> Rules:
     )
 
 
-_PERSON = select(Patient.birth_on, Patient.identity_status).where(Patient.id == bindparam("patient_id"))
 _VISITS = (
     select(
         Appointment.id,
@@ -230,28 +234,27 @@ IDENTIFIED = (IdentityStatus.MATCHED, IdentityStatus.CHECKED_AT_DESK)
 def read_person(
     session: Session,
     patient_id: int,
+    found: Any,
     *,
     now: datetime,
     days_back: int,
     is_familiar: bool,
     counts: Callable[[Any], bool],
-) -> Person | None:
-    """What the limits must know of a patient; None when there is no such patient.
+) -> Person:
+    """What the limits must know of a patient.
 
-    Args: days_back, how old visits may be that still count. is_familiar, whether the clinic has seen the patient
-    lately. counts, which of the visits to count.
+    Args: found, a row with the patient's own birth date and identity status. days_back, how old visits may be that
+    still count. is_familiar, whether the clinic has seen the patient lately. counts, which of the visits to count.
     """
-    found = run(session, _PERSON, {"patient_id": patient_id}).one_or_none()
-    if found is None:
-        return None
-    since = now - timedelta(days=days_back + 1) - LONGEST_VISIT
+    # From midnight, so that the same page asks the same again.
+    since = (now - timedelta(days=days_back + 1) - LONGEST_VISIT).replace(hour=0, minute=0, second=0, microsecond=0)
     visits = tuple(
         KnownVisit(
             row.visit_type_id,
             clock.local_date(row.starts_at, row.zone),
             is_ahead=row.status == Status.BOOKED and row.ends_at > now,
         )
-        for row in run(session, _VISITS, {"patient_id": patient_id, "since": since})
+        for row in read_once(session, _VISITS, {"patient_id": patient_id, "since": since})
         if counts(row)
     )
     return Person(found.birth_on, is_familiar or found.identity_status in IDENTIFIED, visits)

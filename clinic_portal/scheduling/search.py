@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -13,9 +13,11 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.audit import ActorKind
-from clinic_portal.database import run
+from clinic_portal.catalogue import Catalogue, catalogue
+from clinic_portal.database import read_once, run
 from clinic_portal.errors import (
     InvalidRequest,
+    ModeNotOffered,
     NotBookableOnline,
     NotFound,
     OutsideHorizon,
@@ -25,9 +27,12 @@ from clinic_portal.errors import (
 from clinic_portal.languages import N_
 from clinic_portal.models import (
     ACTIVE,
+    REMOTE,
     Appointment,
     Location,
+    Mode,
     Need,
+    Patient,
     Practitioner,
     PractitionerPreference,
     PractitionerVisitType,
@@ -37,11 +42,13 @@ from clinic_portal.models import (
     WhoMayBook,
 )
 from clinic_portal.scheduling import masks
+from clinic_portal.scheduling.continuity import SEEN_LAST, USUAL, Continuity, same_person
 from clinic_portal.scheduling.limits import DAYS_A_MONTH, Limits, Rules, read_person, rules_of
+from clinic_portal.scheduling.modes import offered_modes
 from clinic_portal.scheduling.needs import GENDER_ASKED, INTERPRETED, extra_minutes, notice_for_interpreter
 from clinic_portal.scheduling.referrals import allowances_of
 from clinic_portal.scheduling.safety import SafetyAnswer
-from clinic_portal.settings import Settings, load_settings
+from clinic_portal.settings import Settings, settings_in
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,9 @@ class Search:
     patient_id: int | None = None
     location_id: int | None = None
     needs: frozenset[Need] = frozenset()
+    # A visit that is moved keeps its own, whatever stands here.
+    mode: Mode = Mode.IN_PERSON
+    continuity: Continuity = Continuity.NONE
     account_id: int | None = None
     moving_id: int | None = None
     # In which role: the desk is not limited, and a proxy must not learn of private visits.
@@ -64,7 +74,7 @@ class Search:
 
     def wishes(self) -> dict[str, Any]:
         """What is kept on the visit: why it was put where it is."""
-        return {"location_id": self.location_id, "needs": sorted(self.needs)}
+        return {"location_id": self.location_id, "needs": sorted(self.needs), "continuity": self.continuity.value}
 
 
 class Doer(NamedTuple):
@@ -103,9 +113,26 @@ class Terms:
     familiar: dict[int, str]
     has_been_here: bool
     limits: Limits
+    catalogue: Catalogue
     notice: timedelta = field(default_factory=timedelta)
     # Whole cells of what the needs add; in the doers' lengths already.
     extra_minutes: int = 0
+    # The practitioner of last time, if such visits can be had there.
+    same_id: int | None = None
+    # When the visit that is moved begins now.
+    moved_from: datetime | None = None
+
+    @property
+    def window_min(self) -> int:
+        """How long the stretch of the day is that the patient is told; 0 where it is told to the minute."""
+        if self.search.mode is not Mode.PHONE:
+            return 0
+        return self.settings.number("shown_window_min", self.search.visit_type_id)
+
+    @property
+    def told_zone(self) -> str:
+        """Whose clock the pages of this search follow."""
+        return next(iter(self.zones.values()))
 
     @property
     def earliest_at(self) -> datetime:
@@ -119,6 +146,8 @@ class Terms:
     @cached_property
     def _day_range(self) -> tuple[date, date]:
         first, last = self._horizon
+        if not self.limits.depend_on_day:
+            return first, last
         allowed = [day for day in days_between(first, last) if self.limits.refusal_on(day) is None]
         return (allowed[0], allowed[-1]) if allowed else (first, last)
 
@@ -153,6 +182,8 @@ class Terms:
 
     def refusal(self) -> NotBookableOnline | None:
         """Why the clinic does not let this patient book this visit type online at all, if it does not."""
+        if not self.limits.depend_on_day:
+            return self.limits.refusal()
         days = list(days_between(*self._horizon))
         refused_days = [refusal for day in days if (refusal := self.limits.refusal_on(day)) is not None]
         # A move with no day left shows that there are no times.
@@ -195,6 +226,7 @@ _VISIT_TYPE = select(
     VisitType.max_age,
     VisitType.may_be_acute,
     VisitType.is_sensitive,
+    VisitType.modes,
 ).where(VisitType.id == bindparam("visit_type_id"))
 _LOCATIONS = select(Location.id, Location.zone, Location.is_step_free).where(Location.is_active)
 _DOERS = (
@@ -213,32 +245,56 @@ _DOERS = (
         Practitioner.is_active,
     )
 )
-_PREFERENCES = select(PractitionerPreference.practitioner_id, PractitionerPreference.kind).where(
-    PractitionerPreference.patient_id == bindparam("patient_id")
+
+
+def _last_seen(column: Any) -> Any:
+    """A column of the newest visit at which the patient was seen."""
+    newest = select(column).where(Appointment.patient_id == Patient.id, Appointment.status == Status.FULFILLED)
+    return newest.order_by(Appointment.starts_at.desc()).limit(1).scalar_subquery()
+
+
+# One row, or one for each practitioner with whom there is a standing rule.
+_PATIENT = (
+    select(
+        Patient.birth_on,
+        Patient.identity_status,
+        _last_seen(Appointment.practitioner_id).label("last_seen_by"),
+        _last_seen(Appointment.starts_at).label("last_seen_at"),
+        PractitionerPreference.practitioner_id,
+        PractitionerPreference.kind,
+    )
+    .outerjoin(PractitionerPreference, PractitionerPreference.patient_id == Patient.id)
+    .where(Patient.id == bindparam("patient_id"))
 )
-_LAST_SEEN = (
-    select(Appointment.practitioner_id, Appointment.starts_at)
-    .where(Appointment.patient_id == bindparam("patient_id"), Appointment.status == Status.FULFILLED)
-    .order_by(Appointment.starts_at.desc())
-    .limit(1)
+_MOVED = select(Appointment.mode, Appointment.practitioner_id, Appointment.starts_at, Appointment.extra_minutes).where(
+    Appointment.id == bindparam("moving_id")
 )
-USUAL, SEEN_LAST = "usual", "seen_last"
 
 
 def load_terms(session: Session, search: Search) -> Terms:
     """Read the clinic's terms for one search: a handful of small queries, none of which grows with history.
 
-    Raises: NotFound when the visit type or the place does not exist or is not offered.
+    Raises: NotFound when the visit type or the place does not exist or is not offered; ModeNotOffered.
     """
-    now, settings = clock.now(), load_settings(session)
-    visit_type = run(session, _VISIT_TYPE, {"visit_type_id": search.visit_type_id}).one_or_none()
+    found = catalogue(session)
+    now, settings = clock.now(), found.made(settings_in)
+    moved = None if search.moving_id is None else run(session, _MOVED, {"moving_id": search.moving_id}).one_or_none()
+    search = search if moved is None else replace(search, mode=moved.mode)
+    visit_type = next(iter(found.rows(_VISIT_TYPE, visit_type_id=search.visit_type_id)), None)
     if visit_type is None or not visit_type.is_active:
         raise NotFound(N_("This kind of appointment is not offered."))
+    if moved is None and search.mode not in offered_modes(visit_type.modes, settings):
+        raise ModeNotOffered
     grid_min = settings.number("grid_min")
-    familiar, never, last_seen_at = _history(session, search, settings, now)
-    has_been_here = search.patient_id is None or last_seen_at is not None
-    limits = _limits(session, search, rules_of(visit_type, settings), settings, now, last_seen_at)
-    zones, extra_cells = _zones(session, search), _extra_cells(session, search, settings, grid_min)
+    patient = _patient(session, search)
+    familiar, never = _history(patient, settings, now)
+    has_been_here = search.patient_id is None or bool(patient and patient[0].last_seen_at)
+    limits = _limits(session, search, rules_of(visit_type, settings), settings, now, patient)
+    zones, extra_cells = _zones(found, search), _extra_cells(search, settings, grid_min, moved)
+    doers = _doers(found, search, grid_min, never, extra_cells, is_new=not has_been_here)
+    same_id = same_person(familiar) if moved is None else moved.practitioner_id
+    if search.continuity is Continuity.SAME_ONLY:
+        doers = {id_: doer for id_, doer in doers.items() if id_ == same_id}
     return Terms(
         search=search,
         now=now,
@@ -246,36 +302,36 @@ def load_terms(session: Session, search: Search) -> Terms:
         step_cells=-(-visit_type.start_step_min // grid_min),
         settings=settings,
         zones=zones,
-        doers=_doers(session, search, grid_min, never, extra_cells, is_new=not has_been_here),
+        doers=doers,
         familiar=familiar,
         has_been_here=has_been_here,
         limits=limits,
+        catalogue=found,
         notice=_notice(session, search, limits, settings, now, next(iter(zones.values()))),
         extra_minutes=extra_cells * grid_min,
+        same_id=same_id if same_id in doers else None,
+        moved_from=None if moved is None else moved.starts_at,
     )
 
 
-_EXTRA = select(Appointment.extra_minutes).where(Appointment.id == bindparam("moving_id"))
-
-
-def _extra_cells(session: Session, search: Search, settings: Settings, grid_min: int) -> int:
+def _extra_cells(search: Search, settings: Settings, grid_min: int, moved: Any | None) -> int:
     """How many cells the patient's needs add to everybody's length; a visit that is moved keeps what it has."""
-    if search.moving_id is None:
-        minutes = extra_minutes(settings, search.visit_type_id, search.needs)
-    else:
-        minutes = run(session, _EXTRA, {"moving_id": search.moving_id}).scalar_one_or_none() or 0
+    kept = None if moved is None else moved.extra_minutes
+    minutes = extra_minutes(settings, search.visit_type_id, search.needs) if kept is None else kept
     return -(-minutes // grid_min)
 
 
 def _limits(
-    session: Session, search: Search, rules: Rules, settings: Settings, now: datetime, last_seen_at: datetime | None
+    session: Session, search: Search, rules: Rules, settings: Settings, now: datetime, patient: Sequence[Any]
 ) -> Limits:
-    if search.patient_id is None or search.is_by_clinic:
+    if search.patient_id is None or search.is_by_clinic or not patient:
         return Limits(rules)
+    last_seen_at = patient[0].last_seen_at
     known_for = timedelta(days=DAYS_A_MONTH * settings.number("existing_within_months", search.visit_type_id))
     person = read_person(
         session,
         search.patient_id,
+        patient[0],
         now=now,
         days_back=rules.min_days_since_same,
         is_familiar=last_seen_at is not None and last_seen_at >= now - known_for,
@@ -293,7 +349,7 @@ def _notice(
     """How long before its start a visit must be booked. Source: clinic.md 10: the desk needs none."""
     if search.is_by_clinic:
         return timedelta(0)
-    names = ["minimum_notice_min"]
+    names = ["remote_notice_min" if search.mode in REMOTE else "minimum_notice_min"]
     if limits.person is not None and not limits.person.is_known:
         names.append("new_patient_notice_min")
     notice = timedelta(minutes=max(settings.number(name, search.visit_type_id) for name in names))
@@ -303,11 +359,13 @@ def _notice(
     return max(notice, notice_for_interpreter(session, now, working_days, zone))
 
 
-def _zones(session: Session, search: Search) -> dict[int, str]:
+def _zones(found: Catalogue, search: Search) -> dict[int, str]:
+    """The zones of the places that will do; by phone or video it is of no importance where the practitioner sits."""
     zones = {
         row.id: row.zone
-        for row in run(session, _LOCATIONS)
-        if search.location_id in (None, row.id) and (row.is_step_free or Need.STEP_FREE not in search.needs)
+        for row in found.rows(_LOCATIONS)
+        if search.mode in REMOTE
+        or (search.location_id in (None, row.id) and (row.is_step_free or Need.STEP_FREE not in search.needs))
     }
     if not zones:
         raise NotFound(N_("No place fits what was asked for."))
@@ -315,13 +373,11 @@ def _zones(session: Session, search: Search) -> dict[int, str]:
 
 
 def _doers(
-    session: Session, search: Search, grid_min: int, never: set[int], extra_cells: int, *, is_new: bool
+    found: Catalogue, search: Search, grid_min: int, never: set[int], extra_cells: int, *, is_new: bool
 ) -> dict[int, Doer]:
     asked = {GENDER_ASKED[need] for need in search.needs if need in GENDER_ASKED}
     doers = {}
-    for practitioner_id, usual, new, before, after, gender in run(
-        session, _DOERS, {"visit_type_id": search.visit_type_id}
-    ):
+    for practitioner_id, usual, new, before, after, gender in found.rows(_DOERS, visit_type_id=search.visit_type_id):
         if practitioner_id in never or (asked and gender not in asked):
             continue
         minutes = (new if is_new else usual, before, after)
@@ -331,24 +387,26 @@ def _doers(
     return doers
 
 
-def _history(
-    session: Session, search: Search, settings: Settings, now: datetime
-) -> tuple[dict[int, str], set[int], datetime | None]:
-    """Practitioners the patient knows and why, those never to be chosen, and when the patient was last seen."""
+def _patient(session: Session, search: Search) -> Sequence[Any]:
+    """What is known of the patient, once for each standing rule; nothing when nobody in particular is meant."""
     if search.patient_id is None:
-        return {}, set(), None
+        return ()
+    return read_once(session, _PATIENT, {"patient_id": search.patient_id})
+
+
+def _history(patient: Sequence[Any], settings: Settings, now: datetime) -> tuple[dict[int, str], set[int]]:
+    """Practitioners the patient knows and why, and those never to be chosen."""
     familiar: dict[int, str] = {}
     never: set[int] = set()
-    last = run(session, _LAST_SEEN, {"patient_id": search.patient_id}).one_or_none()
     since = now - timedelta(days=DAYS_A_MONTH * settings.number("continuity_months"))
-    if last is not None and last.starts_at >= since:
-        familiar[last.practitioner_id] = SEEN_LAST
-    for practitioner_id, kind in run(session, _PREFERENCES, {"patient_id": search.patient_id}):
-        if kind == PreferenceKind.NEVER:
-            never.add(practitioner_id)
-        else:
-            familiar[practitioner_id] = USUAL
-    return familiar, never, None if last is None else last.starts_at
+    for row in patient:
+        if row.last_seen_at is not None and row.last_seen_at >= since:
+            familiar.setdefault(row.last_seen_by, SEEN_LAST)
+        if row.kind == PreferenceKind.NEVER:
+            never.add(row.practitioner_id)
+        elif row.kind is not None:
+            familiar[row.practitioner_id] = USUAL
+    return familiar, never
 
 
 _OWN_VISITS = (

@@ -23,6 +23,7 @@ from clinic_portal.models import (
     Closure,
     Hold,
     Location,
+    Modes,
     Practitioner,
     SessionStatus,
 )
@@ -42,6 +43,7 @@ class SessionRow(NamedTuple):
     cell_count: int
     audience: Audience
     bookable_from: datetime
+    modes: Modes
     rule_id: int | None
     exception_id: int | None
 
@@ -51,7 +53,7 @@ class SessionRow(NamedTuple):
 
     @property
     def terms(self) -> Terms:
-        return Terms(self.audience, self.bookable_from, self.rule_id, self.exception_id)
+        return Terms(self.audience, self.bookable_from, self.modes, self.rule_id, self.exception_id)
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,7 @@ _ROWS = select(
     ClinicSession.cell_count,
     ClinicSession.audience,
     ClinicSession.bookable_from,
+    ClinicSession.modes,
     ClinicSession.rule_id,
     ClinicSession.exception_id,
 ).where(*_PLANNED, ClinicSession.first_cell > bindparam("low"), ClinicSession.first_cell < bindparam("high"))

@@ -35,7 +35,7 @@ Key = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class SessionChanges:
-    """How many rows a refresh kept, added, gave another release or audience, ended now, and removed."""
+    """How many rows a refresh kept, added, gave other terms, ended now, and removed."""
 
     kept: int
     added: int

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from heapq import nsmallest
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Integer, bindparam, func, select, type_coerce
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
@@ -15,6 +16,7 @@ from clinic_portal.database import run
 from clinic_portal.models import (
     ACTIVE,
     MAX_CELLS,
+    MODE_BIT,
     Appointment,
     Audience,
     ClinicSession,
@@ -22,13 +24,16 @@ from clinic_portal.models import (
     SessionStatus,
 )
 from clinic_portal.scheduling import masks
-from clinic_portal.scheduling.claims import Part, Piece, held_pieces, not_binding_holds, piece_of
+from clinic_portal.scheduling.claims import Part, Piece, held_pieces, not_binding_holds, open_holds, piece_of
 from clinic_portal.scheduling.masks import Stretch
 from clinic_portal.scheduling.search import Doer, OwnVisit, Search, Terms, load_terms, own_visits
 from clinic_portal.scheduling.strips import first_cell_from
+from clinic_portal.unchanged import kept_while_unchanged
 
 WEEK = 7
 ALTERNATIVES = 3
+# Nothing depends on it: what is kept becomes wrong at instants that are looked up.
+KEPT_AT_MOST = timedelta(days=1)
 
 
 class FreeTime(NamedTuple):
@@ -66,6 +71,7 @@ _SESSIONS = (
         ClinicSession.status == SessionStatus.PLANNED,
         ClinicSession.audience == Audience.PUBLIC,
         ClinicSession.bookable_from <= bindparam("now"),
+        type_coerce(ClinicSession.modes, Integer).bitwise_and(bindparam("mode", type_=Integer)) != 0,
     )
     .order_by(ClinicSession.practitioner_id, ClinicSession.first_cell)
 )
@@ -78,38 +84,53 @@ _MOVING = select(Appointment.practitioner_id, Appointment.blocked_from, Appointm
 Row = tuple[int, int, int, int, int, int]
 
 
-def read_stretches(session: Session, terms: Terms, low_cell: int, high_cell: int) -> list[WorkStretch]:
+_NEXT_RELEASE = select(func.min(ClinicSession.bookable_from)).where(
+    ClinicSession.first_cell > bindparam("low"),
+    ClinicSession.first_cell < bindparam("high"),
+    ClinicSession.bookable_from > bindparam("now"),
+)
+
+
+def read_stretches(
+    session: Session, terms: Terms, low_cell: int, high_cell: int, dead: list[Any] | None = None
+) -> list[WorkStretch]:
     """All public time of those who do such visits that meets the cells [low, high), neighbours joined.
 
     Reads further on both sides, so that a start near an end sees the hours around it.
+
+    Args: dead, the holds that do not bind, if they have just been read.
     """
-    groups, open_pieces = _read(session, terms, low_cell, high_cell)
-    return [_stretch(group, open_pieces) for group in groups]
+    holds = not_binding_holds(session, terms.now, terms.search.account_id) if dead is None else dead
+    open_pieces = _open_pieces(session, terms, holds)
+    rows = _read(session, terms, _asked(terms, low_cell, high_cell))
+    return [_stretch(group, open_pieces) for group in _joined(rows, terms)]
 
 
-def _read(
-    session: Session, terms: Terms, low_cell: int, high_cell: int
-) -> tuple[Iterator[list[Row]], dict[int, list[Piece]]]:
+def _asked(terms: Terms, low_cell: int, high_cell: int) -> dict[str, int]:
+    """Which sessions matter for starts in [low, high)."""
     # A visit at the first cell may need the buffer before it, and one at the last the cells after it.
-    reach = max((doer.blocked_cells for doer in terms.doers.values()), default=0)
-    rows = run(
-        session,
-        _SESSIONS,
-        {
-            "visit_type_id": terms.search.visit_type_id,
-            "low": low_cell - MAX_CELLS - reach,
-            "high": high_cell + MAX_CELLS + reach,
-            "now": terms.now,
-        },
-    ).all()
-    return _joined(rows, terms), _open_pieces(session, terms)
+    reach = MAX_CELLS + max((doer.blocked_cells for doer in terms.doers.values()), default=0)
+    return {
+        "visit_type_id": terms.search.visit_type_id,
+        "low": low_cell - reach,
+        "high": high_cell + reach,
+        # Nobody's hours are for visits at home: staff plan these.
+        "mode": MODE_BIT.get(terms.search.mode, 0),
+    }
 
 
-def _open_pieces(session: Session, terms: Terms) -> dict[int, list[Piece]]:
-    """Cells by practitioner that look taken and are not: of holds that do not bind, and of the visit to be moved."""
+def _read(session: Session, terms: Terms, asked: dict[str, int]) -> Sequence[Any]:
+    return run(session, _SESSIONS, {**asked, "now": terms.now}).all()
+
+
+def _open_pieces(session: Session, terms: Terms, holds: Iterable[Any]) -> dict[int, list[Piece]]:
+    """Cells by practitioner that look taken and are not: of holds that do not bind, and of the visit to be moved.
+
+    Dead holds, which nobody has cleared, bind nobody, and an account's own do not bind itself.
+    """
     found: dict[int, list[Piece]] = {}
-    for hold in not_binding_holds(session, terms.now, terms.search.account_id):
-        if hold.lane == 0:
+    for hold in holds:
+        if hold.lane == 0 and (hold.expires_at <= terms.now or hold.account_id == terms.search.account_id):
             found.setdefault(hold.practitioner_id, []).extend(held_pieces(hold, terms.grid_min))
     if terms.search.moving_id is not None:
         visit = run(session, _MOVING, {"moving_id": terms.search.moving_id}).one_or_none()
@@ -187,16 +208,68 @@ def _starts_by_place(session: Session, terms: Terms, low: datetime, high: dateti
     return {place: (mask & masks.run(count), base) for place, mask in found.items()}
 
 
-def _blocks_alike(session: Session, terms: Terms, low: int, high: int) -> dict[tuple[int, int, int, Doer], int]:
+# A place, first cell and number of cells, and the lengths of the visits: all that decides where visits may start.
+Alike = tuple[int, int, int, Doer]
+
+
+class KeptBlocks(NamedTuple):
+    """Where cells enough are free, and until when that is right; for all but those who keep a time themselves."""
+
+    blocks: dict[Alike, int]
+    since: datetime
+    until: datetime
+    keepers: frozenset[int]
+
+    def is_right_for(self, terms: Terms) -> bool:
+        return self.since <= terms.now < self.until and terms.search.account_id not in self.keepers
+
+
+def _blocks_alike(session: Session, terms: Terms, low: int, high: int) -> dict[Alike, int]:
     """Where cells enough are free, for stretches of the same place, hours and lengths of visit together.
 
-    A clinic's hours are mostly alike: what follows is done once for all of them.
+    A clinic's hours are mostly alike: what follows is done once for all of them. What was found is kept while nothing
+    changes, until a hold expires or time is released; for everybody but those who keep or move a time themselves.
     """
-    found: dict[tuple[int, int, int, Doer], int] = {}
+    kept = kept_while_unchanged(session)
+    if (known := _known_blocks(kept, terms, low, high)) is not None:
+        return known
+    asked, holds = _asked(terms, low, high), open_holds(session)
+    blocks = _count_alike(_read(session, terms, asked), terms, _open_pieces(session, terms, holds))
+    if terms.search.moving_id is None:
+        found = KeptBlocks(blocks, terms.now, _right_until(session, terms, asked, holds), _keepers(holds))
+        if found.is_right_for(terms):
+            kept[_key(terms, low, high)] = found
+    return blocks
+
+
+def _known_blocks(kept: dict[Any, Any], terms: Terms, low: int, high: int) -> dict[Alike, int] | None:
+    found: KeptBlocks | None = kept.get(_key(terms, low, high)) if terms.search.moving_id is None else None
+    return found.blocks if found is not None and found.is_right_for(terms) else None
+
+
+def _key(terms: Terms, low: int, high: int) -> tuple[Any, ...]:
+    """All that `_read` and `_joined` go by, except the clock and the account, which KeptBlocks looks at."""
+    return (_SESSIONS, terms.grid_min, *_asked(terms, low, high).values(), *terms.zones, *terms.doers.values())
+
+
+def _keepers(holds: Iterable[Any]) -> frozenset[int]:
+    return frozenset(hold.account_id for hold in holds)
+
+
+def _right_until(session: Session, terms: Terms, asked: dict[str, int], holds: Iterable[Any]) -> datetime:
+    """When time becomes free by itself: the next hold expires, or the next session is released."""
+    values = {"low": asked["low"], "high": asked["high"], "now": terms.now}
+    released_at: datetime | None = run(session, _NEXT_RELEASE, values).scalar_one()
+    instants: list[datetime] = [hold.expires_at for hold in holds if hold.expires_at > terms.now]
+    instants.append(released_at or terms.now + KEPT_AT_MOST)
+    return min(instants)
+
+
+def _count_alike(rows: Iterable[Any], terms: Terms, open_pieces: dict[int, list[Piece]]) -> dict[Alike, int]:
+    found: dict[Alike, int] = {}
     # The same lengths are the same doer here, whoever it is.
     alike = {id_: (doer._replace(practitioner_id=0), doer.blocked_cells) for id_, doer in terms.doers.items()}
-    groups, open_pieces = _read(session, terms, low, high)
-    for group in groups:
+    for group in _joined(rows, terms):
         practitioner, place, first, length, usable, _ = group[0]
         if len(group) > 1 or practitioner in open_pieces:
             stretch = _stretch(group, open_pieces)
@@ -210,11 +283,32 @@ def _blocks_alike(session: Session, terms: Terms, low: int, high: int) -> dict[t
 
 def free_times_between(session: Session, terms: Terms, low: datetime, high: datetime) -> list[FreeTime]:
     """The starts free now in [low, high), in order."""
+    return [time for times in _by_day(session, terms, low, high).values() for time in times]
+
+
+def _by_day(session: Session, terms: Terms, low: datetime, high: datetime) -> dict[date, tuple[FreeTime, ...]]:
+    free = _starts_by_place(session, terms, low, high)
+    starts = tuple((place, mask, terms.zones[place]) for place, (mask, _) in free.items())
+    base = first_cell_from(low, terms.grid_min)
+    return _written_out(starts, base, terms.grid_min)
+
+
+@lru_cache(maxsize=64)
+def _written_out(
+    starts: tuple[tuple[int, int, str], ...], base: int, grid_min: int
+) -> dict[date, tuple[FreeTime, ...]]:
+    """The starts of each place in order, by local day; pure, and mostly the same for everybody who looks."""
+    zones = {place: zone for place, _, zone in starts}
     found: dict[int, list[int]] = {}
-    for place, (mask, base) in _starts_by_place(session, terms, low, high).items():
+    for place, mask, _ in starts:
         for bit in masks.bits(mask):
             found.setdefault(base + bit, []).append(place)
-    return [FreeTime(masks.to_instant(cell, terms.grid_min), tuple(found[cell])) for cell in sorted(found)]
+    days: dict[date, list[FreeTime]] = {}
+    for cell in sorted(found):
+        starts_at = masks.to_instant(cell, grid_min)
+        time = FreeTime(starts_at, tuple(found[cell]))
+        days.setdefault(clock.local_date(starts_at, zones[found[cell][0]]), []).append(time)
+    return {day: tuple(times) for day, times in days.items()}
 
 
 def find_free_times(session: Session, search: Search, first_day: date, days: int) -> dict[date, list[FreeTime]]:
@@ -235,11 +329,24 @@ def free_days(session: Session, terms: Terms, first_day: date, days: int) -> dic
     allowed = {day for day in found if terms.limits.refusal_on(day) is None}
     low, high = terms.window(first_day, days)
     if low < high and allowed:
-        for time in free_times_between(session, terms, low, high):
-            day = clock.local_date(time.starts_at, terms.zones[time.location_ids[0]])
+        for day, times in _by_day(session, terms, low, high).items():
             if day in allowed:
-                found[day].append(time)
+                found[day] = list(times)
     return found
+
+
+def is_known_as_taken(session: Session, terms: Terms, starts_at: datetime, first_day: date, days: int) -> bool:
+    """Whether what is kept of some days already shows that nobody can take a visit at a time among them any more.
+
+    False also when nothing is kept, or when somebody else than a doctor may stand in the way: then a service looks.
+    """
+    low, high = terms.window(first_day, days)
+    cells = first_cell_from(low, terms.grid_min), first_cell_from(high, terms.grid_min)
+    is_kept = _known_blocks(kept_while_unchanged(session), terms, *cells) is not None
+    if not is_kept or not low <= starts_at < high or own_visits(session, terms.search, low, high):
+        return False
+    cell = masks.to_cell(starts_at, terms.grid_min)
+    return not any(mask >> cell - base & 1 for mask, base in _starts_by_place(session, terms, low, high).values())
 
 
 def bookable_range(session: Session, search: Search) -> tuple[date, date]:

@@ -19,7 +19,7 @@ from clinic_portal.scheduling.transitions import check_step
 from clinic_portal.settings import load_settings
 
 # What the audit log tells about a visit, before and after.
-TOLD = ("status", "starts_at", "ends_at", "practitioner_id", "location_id", "lane", "version", "sequence",
+TOLD = ("status", "starts_at", "ends_at", "practitioner_id", "location_id", "mode", "lane", "version", "sequence",
         "outcome_code", "cancel_reason")  # fmt: skip
 
 

@@ -6,9 +6,11 @@ from flask import Flask
 
 from clinic_portal.config import Config
 from clinic_portal.web import assets, errors, forgery, headers, language, pages, requests
+from clinic_portal.web.forgery import is_one_click, takes_one_click
+from clinic_portal.web.headers import without_referrer
 from clinic_portal.web.pages import NavItem, page, see_other
 
-__all__ = ["NavItem", "install", "page", "see_other"]
+__all__ = ["NavItem", "install", "is_one_click", "page", "see_other", "takes_one_click", "without_referrer"]
 
 # The longest form is one of the back office's; nothing is uploaded.
 MAX_FORM_BYTES = 256 * 1024

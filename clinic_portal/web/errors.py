@@ -80,6 +80,8 @@ def _wait_s(error: errors.DomainError) -> int:
 
 def _forged(_error: CSRFError) -> Response:
     """A form without a valid token: mostly somebody who was signed out meanwhile. Where they were is kept."""
+    # Whatever such a form says is not kept for anybody.
+    g.is_forged = True
     log(logging.WARNING, "csrf", signed_in=current_user.is_authenticated)
     is_open = request.endpoint == "security.login" or request.blueprint == "entrance"
     if not is_open and not current_user.is_authenticated and can_be_opened():

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, request, session
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import Flask, Response, current_app, request, session
 
 from clinic_portal.config import Config
+
+View = TypeVar("View", bound=Callable[..., Any])
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -18,6 +23,18 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 YEAR_S = 365 * 24 * 3600
+_without_referrer: set[Callable[..., Any]] = set()
+
+
+def without_referrer(view: View) -> View:
+    """Mark a view whose address is a secret: its pages tell no other page, not even ours, where one comes from."""
+    _without_referrer.add(view)
+    return view
+
+
+def is_without_referrer() -> bool:
+    """Whether the present request is for such a view."""
+    return current_app.view_functions.get(request.endpoint or "") in _without_referrer
 
 
 def install(app: Flask, config: Config) -> None:
@@ -26,6 +43,8 @@ def install(app: Flask, config: Config) -> None:
 
     @app.after_request
     def protect(response: Response) -> Response:
+        if is_without_referrer():
+            response.headers["Referrer-Policy"] = "no-referrer"
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         if is_https:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, Response, g, make_response, redirect, render_template, request, url_for
+from flask import Flask, Response, current_app, g, make_response, redirect, render_template, request, url_for
 from flask_htmx import HTMX
 from flask_login import current_user
 from jinja2 import StrictUndefined
@@ -16,13 +16,13 @@ from clinic_portal import wording
 from clinic_portal.database import db
 from clinic_portal.languages import _
 from clinic_portal.models import RoleName
-from clinic_portal.settings import BY_NAME, load_settings
+from clinic_portal.settings import BY_NAME, Settings, load_settings
 from clinic_portal.web.language import other_languages
 
 htmx = HTMX()
 
 FILTERS = (wording.date_long, wording.date_short, wording.weekday_short, wording.day_month, wording.day_long,
-           wording.time_short, wording.day_and_time)  # fmt: skip
+           wording.time_short, wording.day_and_time, wording.time_told)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,12 @@ def see_other(url: str) -> Response:
     return make_response(redirect(url, 303))
 
 
+def can_be_opened() -> bool:
+    """Whether the address to which the present form was sent is also that of a page."""
+    routes = current_app.create_url_adapter(request)
+    return routes is not None and routes.test(request.path, "GET")
+
+
 def own_address() -> str:
     """The address of the present page, without the host."""
     return request.full_path.rstrip("?")
@@ -85,9 +91,12 @@ def address_to_open() -> str:
     return own_address() if can_be_opened() else url_for("patient.home")
 
 
-def can_be_opened() -> bool:
-    """Whether the address of the present form is also that of a page; what was chosen before is in its query."""
-    return request.url_rule is not None and "GET" in (request.url_rule.methods or ())
+def settings_in_force() -> Settings:
+    """The clinic's own settings, read once a request."""
+    if "settings" not in g:
+        g.settings = load_settings(db.session())
+    settings: Settings = g.settings
+    return settings
 
 
 def clinic_facts() -> ClinicFacts:
@@ -95,7 +104,7 @@ def clinic_facts() -> ClinicFacts:
     if "clinic_facts" not in g:
         names = ("clinic_name", "clinic_phone", "opening_hours", "emergency_number", "urgent_advice")
         try:
-            settings = load_settings(db.session())
+            settings = settings_in_force()
             g.clinic_facts = ClinicFacts(*(settings.value(name) for name in names))
         except DBAPIError:
             g.clinic_facts = ClinicFacts(*(BY_NAME[name].default for name in names))

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask import Flask, Response
-from flask_security import login_user
 from flask_wtf.csrf import generate_csrf
 from sqlalchemy import select
 
 from clinic_portal import create_app
 from clinic_portal.config import load_config
 from clinic_portal.database import db
+from clinic_portal.entrance.presence import start
 from clinic_portal.models import Account
 from tests.bench.databases import Env
 from tests.bench.http import AGENT
@@ -41,7 +41,7 @@ def sign_in_all(env: Env, account_ids: Sequence[int]) -> list[Visitor]:
 def _sign_in(app: Flask, account: Account) -> Visitor:
     browser = {"REMOTE_ADDR": "127.0.0.1", "HTTP_USER_AGENT": AGENT}
     with app.test_request_context("/", environ_overrides=browser) as context:
-        login_user(account, authn_via=["password"])
+        start(account, is_two_factor=True)
         token, response = generate_csrf(), Response()
         app.session_interface.save_session(app, context.session, response)
         return Visitor(account.id, response.headers["Set-Cookie"].partition(";")[0], token)

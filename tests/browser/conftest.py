@@ -102,7 +102,7 @@ class Reader:
         self.page.get_by_label("E-mail address").fill(f"{who}@example.com")
         self.page.get_by_label("Password", exact=True).fill(PASSWORD)
         self.check()
-        self.press("Sign in")
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
 
     def press(self, name: str) -> None:
         self.page.get_by_role("main").get_by_role("button", name=name).click()

@@ -129,12 +129,12 @@ def test_what_may_be_an_emergency_is_checked_first(reader: Make, clinic: World, 
     me.page.get_by_label("Tuesday 3 March, 9am").check()
     me.press("Continue")
     me.check("check-acute")
-    me.page.get_by_role("link", name="Change emergency check").click()
+    me.page.get_by_label("What is the appointment about?").fill("My left ear rings since Sunday")
+    me.press("Change emergency check")
     me.page.get_by_label("None of these apply").check()
     me.press("Continue")
-    me.page.get_by_label("Tuesday 3 March, 9am").check()
-    me.press("Continue")
-    me.page.get_by_label("What is the appointment about?").fill("My left ear rings since Sunday")
+    assert me.heading() == "Check your answers before you book"
+    expect(me.page.get_by_label("What is the appointment about?")).to_have_value("My left ear rings since Sunday")
     me.press("Book appointment")
     assert me.heading() == "Appointment booked"
     kept = visit()

@@ -1,0 +1,74 @@
+"""Through the portal as a mother of two does it: every page of the flow is reached and looked at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from playwright.sync_api import Page
+
+from clinic_portal.demo.sign_ins import PASSWORD, SIGN_INS
+
+SIGNED_OUT = ("/", "/login", "/register", "/reset", "/privacy")
+OTHERS = ("/appointments", "/profile", "/people", "/account", "/account/code")
+OF_A_VISIT = ("", "/move", "/cancel")
+# What is chosen where the first answer leads out of the flow, or where the choice is to be a certain one.
+CHOICES = ("Me, ", "Check-up", "None of these apply", "Any of these", "No")
+EMAIL = dict(SIGN_INS)["A mother of two"]
+LONGEST_WAY = 20
+
+
+def walk(page: Page, address: str) -> Iterator[str]:
+    """The name of each page in turn; it is open while it is looked at."""
+    for path in SIGNED_OUT:
+        page.goto(address + path)
+        yield path
+    page.goto(f"{address}/login?next=/book/who")
+    page.locator("#email").fill(EMAIL)
+    page.locator("#password").fill(PASSWORD)
+    press(page)
+    yield from book(page)
+    visit = page.url.rpartition("/")[0]
+    for path in OF_A_VISIT:
+        page.goto(visit + path)
+        yield f"/appointments/…{path}"
+    for path in OTHERS:
+        page.goto(address + path)
+        yield path
+
+
+def book(page: Page) -> Iterator[str]:
+    """Answer whatever is asked until the visit is booked; an urgent need is looked at on the way."""
+    for _ in range(LONGEST_WAY):
+        yield name_of(page)
+        if page.url.endswith("/booked"):
+            return
+        if "/book/emergency" in page.url:
+            page.goto(page.url.replace("/book/emergency", "/book/call-now"))
+            yield name_of(page)
+            page.go_back()
+        choose(page)
+        press(page)
+    raise RuntimeError(f"No visit was booked after {LONGEST_WAY} pages: {page.url}")
+
+
+def choose(page: Page) -> None:
+    """Take the first answer, or the one that leads on."""
+    boxes = page.locator("main input[type=radio], main input[type=checkbox]")
+    for words in CHOICES:
+        label = page.locator("main label").filter(has_text=words)
+        if label.count() and label.first.inner_text().startswith(words):
+            label.first.click()
+            return
+    if boxes.count():
+        boxes.first.check()
+
+
+def press(page: Page) -> None:
+    with page.expect_navigation():
+        page.locator("main form button[type=submit]").first.click()
+
+
+def name_of(page: Page) -> str:
+    """The page's path, with the ids left out."""
+    path = "/" + page.url.split("/", 3)[3].partition("?")[0]
+    return "/".join("…" if len(part) == 16 else part for part in path.split("/"))
