@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ class ActorKind(enum.StrEnum):
 
 
 _ENTRY = insert(AuditEntry).returning(AuditEntry.id)
+_ENTRIES = insert(AuditEntry).returning(AuditEntry.id, sort_by_parameter_order=True)
 _VALUES = insert(AuditValues)
 
 
@@ -47,6 +49,17 @@ class Actor:
 SYSTEM = Actor(ActorKind.SYSTEM)
 
 
+@dataclass(frozen=True)
+class Change:
+    """One of many changes that are written down together."""
+
+    action: str
+    subject: Any
+    patient_id: int | None
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
 def record(
     session: Session,
     actor: Actor,
@@ -58,7 +71,25 @@ def record(
     patient_id: int | None = None,
 ) -> None:
     """Write one audit entry inside the caller's transaction; the subject must already have its id."""
-    entry = {
+    entry_id = run(session, _ENTRY, _entry(actor, action, subject, patient_id)).scalar_one()
+    run(session, _VALUES, {"audit_entry_id": entry_id, "before": before or {}, "after": after or {}})
+
+
+def record_all(session: Session, actor: Actor, changes: Sequence[Change]) -> None:
+    """Write many entries at once, inside the caller's transaction."""
+    if not changes:
+        return
+    entries = [_entry(actor, change.action, change.subject, change.patient_id) for change in changes]
+    ids = run(session, _ENTRIES, entries).scalars().all()
+    values = [
+        {"audit_entry_id": entry_id, "before": change.before, "after": change.after}
+        for entry_id, change in zip(ids, changes, strict=True)
+    ]
+    run(session, _VALUES, values)
+
+
+def _entry(actor: Actor, action: str, subject: Any, patient_id: int | None) -> dict[str, Any]:
+    return {
         "made_at": clock.now(),
         "actor_kind": actor.kind.value,
         "actor_account_id": actor.account_id,
@@ -68,5 +99,3 @@ def record(
         "subject_id": subject.id,
         "request_id": request_id.get(),
     }
-    entry_id = run(session, _ENTRY, entry).scalar_one()
-    run(session, _VALUES, {"audit_entry_id": entry_id, "before": before or {}, "after": after or {}})

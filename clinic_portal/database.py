@@ -94,6 +94,7 @@ def _run_once(service: Callable[..., R], args: Any, kwargs: Any) -> R:
     # transaction was committed, since its rows stay readable after it.
     session.rollback()
     session.expire_all()
+    session.info["added"] = []
     actions: list[Callable[[], None]] = []
     entered, listed = _depth.set(1), _after_commit.set(actions)
     try:
@@ -103,6 +104,7 @@ def _run_once(service: Callable[..., R], args: Any, kwargs: Any) -> R:
                 session.commit()
             except BaseException:
                 session.rollback()
+                _forget_added(session)
                 raise
     except LockTimeout as error:
         raise Busy from error
@@ -206,6 +208,14 @@ def add_at_once(session: Session, row: Any) -> None:
     row.id = run(session, _insert(model), values).scalar_one()
     make_transient_to_detached(row)
     session.add(row)
+    session.info["added"].append(row)
+
+
+def _forget_added(session: Session) -> None:
+    """Rows that a rollback took back: another row may get the same id, and the session would take one for the other."""
+    for row in session.info["added"]:
+        if row in session:
+            session.expunge(row)
 
 
 @cache
@@ -325,7 +335,7 @@ def _read_without_transaction(_session: Session, transaction: SessionTransaction
 
 def _end_autocommit(connection: Any, _record: Any) -> None:
     """Whoever gets the connection next may not be a session of ours: a migration is one transaction."""
-    if connection is not None and connection.autocommit:
+    if connection is not None and connection.autocommit and not connection.closed:
         connection.autocommit = False
 
 

@@ -84,6 +84,18 @@ class TooSoonAfterLast(NotBookableOnline):
     code = "too_soon_after_last"
 
 
+class AlreadyAsked(DomainError):
+    """There is already a request for this kind of appointment. Change that one, or call us."""
+
+    code = "already_asked"
+
+
+class OfferGone(DomainError):
+    """This time is no longer kept for you."""
+
+    code = "offer_gone"
+
+
 class ModeNotOffered(NotBookableOnline):
     """This kind of appointment is not offered in this way. Choose another way, or call us."""
 

@@ -23,13 +23,18 @@ from clinic_portal.models import Location
 from clinic_portal.notifications import delivery
 from clinic_portal.notifications.replanning import plan_all
 from clinic_portal.profile.granting import ask_for_reviews
+from clinic_portal.scheduling import queue
+from clinic_portal.scheduling.escalation import escalate
 from clinic_portal.scheduling.holds import close_expired_holds
+from clinic_portal.scheduling.invitations import note_used_invitations
 from clinic_portal.scheduling.sessions import roll_sessions
 
 # A message that nobody fetched for this long was rung for in vain; then another ring is tried.
 RING_AGAIN_AFTER = timedelta(seconds=3)
 # And after this long no worker seems to be there: the sweeper sends it itself.
 SEND_HERE_AFTER = timedelta(seconds=30)
+# A request that is due for this long and still not looked at: no worker seems to be there.
+SERVE_HERE_AFTER = timedelta(seconds=10)
 NIGHTLY_AT_MIN = 2 * 60
 
 log = logging.getLogger(__name__)
@@ -40,6 +45,13 @@ def deliver_notifications() -> None:
     if not delivery.deliver_due():
         # The rest is another job's, or this one would be stopped in the middle of a mail.
         queues.ring("deliver_notifications")
+
+
+def drain_requests() -> None:
+    """Serve everybody who waits for a time."""
+    if not queue.drain():
+        # The rest is another job's: whoever asked meanwhile has rung in vain while this one ran.
+        queues.ring("drain_requests")
 
 
 def roll_horizon() -> None:
@@ -102,11 +114,25 @@ def _have_messages_sent() -> None:
         delivery.deliver_due()
 
 
+def _have_requests_served() -> None:
+    """Ring for whoever waits; serve them here when nobody hears it, or nobody came."""
+    if not queue.is_anybody_due():
+        return
+    oldest = queue.oldest_due_at(_fresh_session())
+    has_waited = oldest is not None and clock.now() - oldest > SERVE_HERE_AFTER
+    if has_waited or not queues.ring("drain_requests"):
+        queue.drain()
+
+
 # Everything that happens by itself. The sweeper looks every five seconds.
 DUTIES = (
     Duty("send messages", _have_messages_sent, _every(4)),
+    # Before the requests: time that an expired hold kept is time that somebody may be waiting for.
+    Duty("close expired holds", close_expired_holds, _every(4)),
+    Duty("serve requests", _have_requests_served, _every(4), lease=timedelta(seconds=90)),
+    Duty("escalate requests", escalate, _every(60)),
+    Duty("note used invitations", note_used_invitations, _every(60)),
     Duty("plan reminders", plan_all, _every(20)),
-    Duty("close expired holds", close_expired_holds, _every(60)),
     Duty("ask for reviews of rights", ask_for_reviews, _nightly),
     Duty("forget typed forms", forget_old_forms, _every(600)),
     Duty("forget old tries", forget_old_tries, _nightly),

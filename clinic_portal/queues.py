@@ -17,10 +17,11 @@ from redis.retry import Retry
 from rq import Queue
 
 NOTIFICATIONS = "notifications"
+ASSIGNMENT = "assignment"
 # One worker each, so that slow work of one kind never waits behind another.
-QUEUES = (NOTIFICATIONS,)
+QUEUES = (NOTIFICATIONS, ASSIGNMENT)
 # Every job that can be rung for, and the queue it waits in. The bodies are the functions of the same name in jobs.py.
-JOBS = {"deliver_notifications": NOTIFICATIONS}
+JOBS = {"deliver_notifications": NOTIFICATIONS, "drain_requests": ASSIGNMENT}
 
 PATIENCE_S = 0.2
 SILENCE_S = 2.0

@@ -14,7 +14,7 @@ from clinic_portal.audit import Actor, record
 from clinic_portal.catalogue import Catalogue, catalogue
 from clinic_portal.database import writing
 from clinic_portal.errors import InvalidRequest, VersionConflict
-from clinic_portal.models import Setting, VisitType
+from clinic_portal.models import Mode, Setting, VisitType
 
 ROOM = "{room}"
 _ROOMS_SHAPE = re.compile(r"https://[^\s{}]+\{room\}[^\s{}]*", re.ASCII)
@@ -42,6 +42,10 @@ def _whole(low: int, high: int) -> Callable[[Any], bool]:
 
 def _short(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= 200
+
+
+def _weekdays(value: Any) -> bool:
+    return isinstance(value, str) and bool(value) and set(value) <= set("1234567")
 
 
 def _window(value: Any) -> bool:
@@ -119,13 +123,42 @@ DEFINITIONS = (
     Definition("reminders_remote", "1h", "days and hours", "further ones for visits by phone or video, or `none`", True,
                _offsets),
     Definition("quiet_hours", "20:00-08:00", "wall clock",
-               "when no reminder comes: it comes before them instead; or `none`", is_valid=_hours),
+               "when no reminder comes, but before, and no answer to an offer is expected; or `none`", is_valid=_hours),
     Definition("checkout_hold_min", 10, "minutes", "how long a chosen time is kept while answers are checked",
                is_valid=_whole(1, 60)),
     Definition("staff_hold_min", 5, "minutes", "how long the desk keeps a time while on the phone",
                is_valid=_whole(1, 60)),
     Definition("invitation_days", 14, "days", "how long a patient can use a code from the clinic",
                is_valid=_whole(1, 90)),
+    Definition("desk_days", "12345", "weekdays", "on which requests are answered, Monday is 1", is_valid=_weekdays),
+    Definition("desk_opens_min", 480, "minutes", "after midnight, when the desk opens", is_valid=_whole(0, 1440)),
+    Definition("desk_closes_min", 1080, "minutes", "after midnight, when the desk closes", is_valid=_whole(0, 1440)),
+    Definition("target_urgent_days", 1, "working days", "from asking to an urgent visit", True, _whole(0, 400)),
+    Definition("target_soon_days", 5, "working days", "from asking to a visit that should be soon", True,
+               _whole(0, 400)),
+    Definition("target_routine_days", 14, "days", "from asking to a routine visit", True, _whole(0, 400)),
+    Definition("target_flexible_days", 28, "days", "from asking to a visit that can wait", True, _whole(0, 400)),
+    Definition("answer_working_days", 2, "working days", "until a request is answered, at the latest when the desk "
+               "closes", True, _whole(0, 30)),
+    Definition("answer_urgent_until_min", 960, "minutes", "after midnight; urgent requests that come before are "
+               "answered the same working day", is_valid=_whole(0, 1440)),
+    Definition("answer_urgent_next_min", 600, "minutes", "after midnight; the others on the next working day by then",
+               is_valid=_whole(0, 1440)),
+    Definition("escalate_pct", 80, "percent", "of the time to a visit's target, after which a request that waits "
+               "becomes a task", is_valid=_whole(1, 100)),
+    Definition("escalate_before_h", 4, "hours", "before the promised answer, a request without one becomes a task",
+               is_valid=_whole(0, 100)),
+    Definition("continuity_tolerance_days", 3, "days", "the queue waits so much longer for a known practitioner whom "
+               "a patient prefers", True, _whole(0, 100)),
+    Definition("queue_tries", 6, "tries", "of the queue on a request that meets a fault, before a person takes over",
+               is_valid=_whole(1, 50)),
+    Definition("offers_a_week", 3, "offers", "of times to one patient in seven days", is_valid=_whole(1, 50)),
+    Definition("offers_unanswered", 3, "offers", "in a row without an answer pause a request",
+               is_valid=_whole(1, 50)),
+    Definition("offer_hold_pct", 25, "percent", "of the time left to a visit, for which an offer keeps it at most",
+               is_valid=_whole(1, 50)),
+    Definition("earlier_by_h", 24, "hours", "an earlier time is offered only if it is so much earlier", True,
+               _whole(0, 1000)),
     Definition("private_from_age", 11, "years", "from this age of the patient on, others do not see sensitive visits",
                is_valid=_whole(0, 120)),
     Definition("parent_until_age", 16, "years", "a parent’s right to act for a child ends on this birthday",
@@ -161,6 +194,10 @@ class Settings:
 
     def number(self, name: str, visit_type_id: int | None = None) -> int:
         return int(self.value(name, visit_type_id))
+
+    def own_numbers(self, name: str) -> list[int]:
+        """What single visit types have set for themselves."""
+        return [int(value) for (each, _), value in self.by_visit_type.items() if each == name]
 
 
 _ALL = select(Setting.name, Setting.visit_type_id, Setting.value)
@@ -198,6 +235,11 @@ def put_setting(session: Session, name: str, value: Any, visit_type_id: int | No
         session.add(Setting(name=name, visit_type_id=visit_type_id, value=value))
     else:
         kept.value = value
+
+
+def shown_window(settings: Settings, mode: Mode, visit_type_id: int) -> int:
+    """How long the stretch of the day is that patients are told for such a visit, in minutes; 0 for the very time."""
+    return settings.number("shown_window_min", visit_type_id) if mode is Mode.PHONE else 0
 
 
 def clear_setting(session: Session, name: str, visit_type_id: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import pairwise
@@ -21,16 +21,27 @@ from clinic_portal.models import (
     Event,
     Hold,
     Notification,
+    Offer,
+    OfferState,
     Recipient,
     SessionStatus,
     Status,
     Submission,
+    TriageStatus,
+    VisitInvitation,
 )
 from clinic_portal.settings import load_settings
 
 KEEPS_ITS_TIME = {Status.BOOKED, Status.ARRIVED, Status.FULFILLED, Status.NOSHOW}
 # What raises the sequence, and so must reach calendars.
-TOLD = {"move", "cancel", "enter_in_error"}
+TOLD = {"move", "accept_earlier", "cancel", "enter_in_error"}
+# How a visit or a request begins, what gives it a time, and which of all comes as a form.
+BEGINS = {"reserve", "request", "request_for"}
+TAKES_TIME = {"reserve", "move", "place", "place_by_hand", "accept", "accept_earlier"}
+BY_FORM = {"reserve", "request", "move", "cancel", "change_request", "withdraw", "place_by_hand"}
+# What the ledger tells about a visit that has a time, once for each sequence.
+OF_VISITS = {Event.BOOKED, Event.MOVED, Event.CANCELLED}
+WAITS = {Status.PROPOSED, Status.PENDING, Status.WAITLIST}
 
 
 def check_invariants(session: Session) -> None:
@@ -49,6 +60,7 @@ def broken_invariants(session: Session) -> list[str]:
         *_overlaps("patient", [(v.patient_id, v.starts_at, v.ends_at) for v in _kept(visits)]),
         *_history(session, visits),
         *_messages(session, visits),
+        *_requests(session, visits),
     ]
     session.rollback()
     return found
@@ -112,40 +124,75 @@ def _history(session: Session, visits: list[Appointment]) -> Iterator[str]:
     entries = select(AuditEntry, AuditValues).join(AuditValues).where(AuditEntry.subject_type == "appointments")
     for entry, values in session.execute(entries.order_by(AuditEntry.id)):
         story[entry.subject_id].append((entry.action, values.after))
-    forms: dict[int | None, int] = defaultdict(int)
-    for submission in session.scalars(select(Submission)):
-        forms[submission.result_id] += 1
+    forms = _forms(session)
     tries: dict[int, int] = defaultdict(int)
     for attempt in session.scalars(select(Attempt)):
-        tries[attempt.appointment_id] += 1
+        tries[attempt.appointment_id] += attempt.practitioner_id is not None
     for visit in visits:
         actions = [action for action, _ in story[visit.id]]
         if [after["version"] for _, after in story[visit.id]] != list(range(1, visit.version + 1)):
             yield f"visit {visit.id}: version {visit.version} after {actions}"
         if visit.sequence != sum(action in TOLD for action in actions):
             yield f"visit {visit.id}: sequence {visit.sequence} after {actions}"
-        if actions.count("reserve") != 1:
-            yield f"visit {visit.id}: reserved {actions.count('reserve')} times"
+        if [action for action in actions if action in BEGINS] != actions[:1]:
+            yield f"visit {visit.id}: does not begin once in {actions}"
         # The link in a mail cancels once only, so it has no form to tell from another.
         by_form = [action for action, after in story[visit.id] if after.get("via") != "link"]
-        if forms.pop(visit.id, 0) != sum(action in ("reserve", "move", "cancel") for action in by_form):
+        if forms.pop(visit.id, 0) != sum(action in BY_FORM for action in by_form):
             yield f"visit {visit.id}: its submissions do not match {actions}"
-        if tries.pop(visit.id, 0) != sum(action in ("reserve", "move") for action in actions):
+        if tries.pop(visit.id, 0) != sum(action in TAKES_TIME for action in actions):
             yield f"visit {visit.id}: its tries do not match {actions}"
     yield from (f"{count} submissions for no visit ({result})" for result, count in forms.items())
+
+
+def _forms(session: Session) -> Counter[int | None]:
+    """How many forms made or changed each visit; those that made invitations are told apart by nothing but that."""
+    forms = Counter(session.scalars(select(Submission.result_id)))
+    forms.subtract(session.scalars(select(VisitInvitation.id)))
+    return Counter({id_: count for id_, count in forms.items() if count})
 
 
 def _messages(session: Session, visits: list[Appointment]) -> Iterator[str]:
     """The patient is told each thing once: of the booking always, of every later step while the visit is ahead."""
     told: dict[int, list[int]] = defaultdict(list)
-    about_visits = Notification.recipient == Recipient.PATIENT, Notification.event != Event.REMINDER
-    for row in session.scalars(select(Notification).where(*about_visits)):
-        told[row.appointment_id].append(row.sequence)
+    for row in session.scalars(select(Notification).where(Notification.recipient == Recipient.PATIENT)):
+        if row.event in OF_VISITS:
+            told[row.appointment_id].append(row.sequence)
         if row.delivery == Delivery.DUE and row.contact_point_id is None:
             yield f"message {row.id} is due to nowhere"
-    for visit in visits:
+    for visit in (visit for visit in visits if visit.booked_at is not None):
         sequences = sorted(told[visit.id])
         if sequences != sorted(set(sequences)) or not set(sequences) <= set(range(visit.sequence + 1)):
             yield f"visit {visit.id}: messages {sequences} at sequence {visit.sequence}"
         if not sequences or (visit.status == Status.BOOKED and len(sequences) != visit.sequence + 1):
             yield f"visit {visit.id}: not everything was told, only {sequences} of {visit.sequence}"
+
+
+def _requests(session: Session, visits: list[Appointment]) -> Iterator[str]:
+    """A request has no time, one offer at most, and never two for one patient and type; an offer keeps its time."""
+    open_offers = list(session.scalars(select(Offer).where(Offer.state == OfferState.OPEN)))
+    offered = [offer.appointment_id for offer in open_offers]
+    waiting = [visit for visit in visits if visit.status in WAITS]
+    kinds = [(visit.patient_id, visit.visit_type_id) for visit in waiting]
+    if len(kinds) != len(set(kinds)):
+        yield f"a patient asks twice for the same: {sorted(kinds)}"
+    if len(open_offers) != len({offer.patient_id for offer in open_offers}):
+        yield "a patient has two offers at once"
+    for visit in waiting:
+        if visit.starts_at is not None or visit.practitioner_id is not None:
+            yield f"request {visit.id}: has a time"
+        if (visit.status == Status.PENDING) != (visit.id in offered):
+            yield f"request {visit.id}: {visit.status}, offers {offered.count(visit.id)}"
+    for offer in open_offers:
+        if (offer.hold.appointment_id, offer.hold.starts_at) != (offer.appointment_id, offer.starts_at):
+            yield f"offer {offer.id}: its hold keeps something else"
+    yield from _past_requests(visits)
+
+
+def _past_requests(visits: list[Appointment]) -> Iterator[str]:
+    """What waits no more is not in the queue, and what a person had to look at first was looked at."""
+    for visit in visits:
+        if visit.status not in WAITS and visit.next_try_at is not None and not visit.wants_earlier:
+            yield f"visit {visit.id}: {visit.status} and still in the queue"
+        if visit.triage_status is TriageStatus.WAITING and visit.status not in (*WAITS, Status.CANCELLED):
+            yield f"visit {visit.id}: {visit.status} though nobody has looked at it"

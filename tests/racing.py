@@ -24,10 +24,12 @@ from clinic_portal.config import load_config
 from clinic_portal.database import db
 from clinic_portal.errors import DomainError
 from clinic_portal.models import Appointment, ClinicSession, Origin, PriorityClass, Status, new_public_id
-from clinic_portal.scheduling import booking, claims, holds
+from clinic_portal.scheduling import booking, claims, holds, offers, queue, requests, serving
 from clinic_portal.scheduling.assignment import find_candidates
 from clinic_portal.scheduling.search import Search, load_terms
 from clinic_portal.scheduling.sessions import refresh_sessions
+from clinic_portal.scheduling.times import find_free_times
+from clinic_portal.scheduling.wishes import Wishes
 
 PROCESSES = 6
 PATIENCE_S = 60.0
@@ -189,6 +191,64 @@ def cancel(actor: Actor, appointment_id: int, token: str) -> int:
 
 def refresh(practitioner_id: int) -> int:
     return refresh_sessions(practitioner_id=practitioner_id).added
+
+
+def ask(actor: Actor, search: Search, token: str, *, is_ask_first: bool = False) -> int:
+    return requests.request_appointment(
+        actor=actor, search=search, wishes=Wishes(is_ask_first=is_ask_first), token=token
+    ).id
+
+
+def drain() -> bool:
+    return queue.drain()
+
+
+def accept(actor: Actor, offer_id: int) -> int:
+    return offers.accept_offer(actor=actor, offer_id=offer_id).id
+
+
+def decline(actor: Actor, offer_id: int) -> int:
+    return offers.decline_offer(actor=actor, offer_id=offer_id).id
+
+
+def withdraw(actor: Actor, appointment_id: int, token: str) -> int:
+    return requests.withdraw_request(actor=actor, appointment_id=appointment_id, token=token).id
+
+
+def die_in_the_middle_of_a_batch(after: int) -> None:
+    """Serve so many batches, and die in the next one with its cells claimed."""
+    told, left = serving.tell_booked_together, [after]
+
+    def die(session: Session, rows: Sequence[Appointment]) -> None:
+        if not left[0]:
+            os._exit(9)
+        left[0] -= 1
+        told(session, rows)
+
+    serving.tell_booked_together = die
+    queue.drain()
+
+
+def naive_drain() -> int:
+    """What a naive queue does: look who waits and what is free, then write, with nothing that keeps others out."""
+    session = db.session()
+    waiting = session.execute(
+        select(Appointment.id, Appointment.patient_id, Appointment.visit_type_id)
+        .where(Appointment.status == Status.PROPOSED)
+        .order_by(Appointment.id)
+    ).all()
+    session.rollback()
+    served = 0
+    for row in waiting:
+        search = Search(row.visit_type_id, row.patient_id)
+        days = find_free_times(session, search, clock.now().date(), 7)
+        session.rollback()
+        first = next((free.starts_at for times in days.values() for free in times), None)
+        if first is not None:
+            time.sleep(0.01)
+            naive_reserve(search, first)
+            served += 1
+    return served
 
 
 def die_between_claim_and_commit(actor: Actor, search: Search, starts_at: datetime) -> None:

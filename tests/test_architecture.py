@@ -23,6 +23,7 @@ PAGES = [path for path in TEMPLATES if "email" not in path.parts]
 # Who may end a reading transaction besides the database module, and why; nobody else may end any.
 ENDS_READS = {
     "jobs.py": "the sweeper lives long: each look starts afresh",
+    "scheduling/queue.py": "a drain looks at the line again and again, each time as it is then",
     "notifications/delivery.py": "no transaction stays open while a mail is sent",
     "web/errors.py": "the page about an error reads on a clean session",
 }

@@ -9,6 +9,7 @@ from clinic_portal.database import db, writing
 from clinic_portal.errors import SlotTaken
 from clinic_portal.models import (
     Appointment,
+    ContinuityWish,
     Need,
     PractitionerPreference,
     PractitionerVisitType,
@@ -16,7 +17,6 @@ from clinic_portal.models import (
     Status,
 )
 from clinic_portal.scheduling import booking
-from clinic_portal.scheduling.continuity import Continuity
 from clinic_portal.scheduling.search import Search, load_terms
 from clinic_portal.scheduling.times import find_free_times
 from clinic_portal.settings import put_setting
@@ -46,7 +46,7 @@ def without_continuity_score(session: Session) -> None:
     put_setting(session, "weight_continuity", 0)
 
 
-def search(world: World, wish: Continuity = Continuity.NONE, **more: int) -> Search:
+def search(world: World, wish: ContinuityWish = ContinuityWish.NONE, **more: int) -> Search:
     return Search(world.check_up_id, world.alice_id, continuity=wish, account_id=world.accounts["alice"], **more)
 
 
@@ -55,7 +55,7 @@ def shown(wanted: Search) -> list[str]:
     return [f"{time.starts_at:%H:%M}" for time in found]
 
 
-def reserve(world: World, wish: Continuity, token: str = "one") -> Appointment:
+def reserve(world: World, wish: ContinuityWish, token: str = "one") -> Appointment:
     return booking.reserve_slot(actor=world.alice, search=search(world, wish), starts_at=at(9, day=1), token=token)
 
 
@@ -71,8 +71,8 @@ def clinic(world: World) -> World:
 
 
 def test_who_prefers_the_same_person_gets_that_person_before_anybody_who_scores_better(clinic: World) -> None:
-    assert shown(search(clinic, Continuity.PREFER_SAME)) == shown(search(clinic))
-    visit = reserve(clinic, Continuity.PREFER_SAME)
+    assert shown(search(clinic, ContinuityWish.PREFER_SAME)) == shown(search(clinic))
+    visit = reserve(clinic, ContinuityWish.PREFER_SAME)
     assert visit.practitioner_id == clinic.diaz_id
     assert visit.wishes["continuity"] == "prefer_same"
 
@@ -80,23 +80,23 @@ def test_who_prefers_the_same_person_gets_that_person_before_anybody_who_scores_
 def test_who_only_prefers_the_same_person_is_seen_by_somebody_else_when_that_one_is_taken(clinic: World) -> None:
     bobs = Search(clinic.check_up_id, clinic.bob_id, needs=frozenset({Need.MALE_CLINICIAN}))
     booking.reserve_slot(actor=clinic.bob, search=bobs, starts_at=at(9, day=1), token="b")
-    assert reserve(clinic, Continuity.PREFER_SAME).practitioner_id == clinic.chen_id
+    assert reserve(clinic, ContinuityWish.PREFER_SAME).practitioner_id == clinic.chen_id
 
 
 def test_who_wants_only_the_same_person_sees_only_that_persons_times(clinic: World) -> None:
-    assert shown(search(clinic, Continuity.SAME_ONLY)) == ["09:00"]
-    assert reserve(clinic, Continuity.SAME_ONLY).practitioner_id == clinic.diaz_id
-    assert shown(search(clinic, Continuity.SAME_ONLY)) == []
+    assert shown(search(clinic, ContinuityWish.SAME_ONLY)) == ["09:00"]
+    assert reserve(clinic, ContinuityWish.SAME_ONLY).practitioner_id == clinic.diaz_id
+    assert shown(search(clinic, ContinuityWish.SAME_ONLY)) == []
     with pytest.raises(SlotTaken):
-        booking.reserve_slot(actor=clinic.alice, search=search(clinic, Continuity.SAME_ONLY),
+        booking.reserve_slot(actor=clinic.alice, search=search(clinic, ContinuityWish.SAME_ONLY),
                              starts_at=at(10, day=1), token="two")  # fmt: skip
 
 
 def test_never_decides_before_the_wish(clinic: World) -> None:
     rule(clinic, clinic.diaz_id, PreferenceKind.NEVER)
     assert load_terms(db.session(), search(clinic)).same_id is None
-    assert shown(search(clinic, Continuity.SAME_ONLY)) == []
-    assert reserve(clinic, Continuity.PREFER_SAME).practitioner_id == clinic.chen_id
+    assert shown(search(clinic, ContinuityWish.SAME_ONLY)) == []
+    assert reserve(clinic, ContinuityWish.PREFER_SAME).practitioner_id == clinic.chen_id
 
 
 def test_the_usual_person_stands_in_where_nobody_was_seen_lately(world: World) -> None:
@@ -116,10 +116,10 @@ def test_somebody_who_does_no_such_visits_any_more_is_nobody_to_wish_for(clinic:
 
 
 def test_moving_a_visit_with_only_the_same_person_stays_with_that_visits_person(clinic: World) -> None:
-    visit = reserve(clinic, Continuity.SAME_ONLY)
+    visit = reserve(clinic, ContinuityWish.SAME_ONLY)
     seen_by(clinic, clinic.chen_id, 1)
     add_session(clinic.diaz_id, at(14, day=1), at(15, day=1))
-    moving = search(clinic, Continuity.SAME_ONLY, moving_id=visit.id)
+    moving = search(clinic, ContinuityWish.SAME_ONLY, moving_id=visit.id)
     assert shown(moving) == ["09:00", "14:00", "14:15", "14:30"]
     moved = booking.move_appointment(actor=clinic.alice, appointment_id=visit.id, search=moving,
                                      starts_at=at(14, day=1), token="m")  # fmt: skip

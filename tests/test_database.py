@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from clinic_portal import database
-from clinic_portal.database import LockTimeout, after_commit, db, writing
+from clinic_portal.database import LockTimeout, add_at_once, after_commit, db, writing
 from clinic_portal.errors import Busy, Overlap, SlotTaken
 from clinic_portal.models import (
     Appointment,
@@ -215,6 +215,31 @@ def test_writers_come_in_turn_and_none_is_lost(any_app: Flask, any_world: World)
 # Tried again
 
 
+def test_a_row_added_at_once_that_was_taken_back_makes_room_for_another_with_its_id(any_world: World) -> None:
+    made: list[Hold] = []
+
+    @writing
+    def add(session: Session, error: Exception | None = None) -> Hold:
+        hold = Hold(**_hold(any_world))
+        made.append(hold)
+        add_at_once(session, hold)
+        assert hold in session
+        if error is not None:
+            raise error
+        return hold
+
+    with pytest.raises(ZeroDivisionError):
+        add(ZeroDivisionError())
+    assert made[0] not in db.session()
+    kept = add()
+    session = db.session()
+    assert kept in session
+    assert not session.dirty
+    session.expire_all()
+    assert (kept.closed_at, kept.choice, kept.lane) == (None, {}, 0)
+    assert len(kept.public_id) == 16
+
+
 @pytest.mark.postgres
 def test_two_who_wait_for_each_other_both_get_through(postgres_app: Flask) -> None:
     """A deadlock on Postgres: the one who is sent away tries again, and its caller never hears of it."""
@@ -404,14 +429,18 @@ def test_a_cancelled_visit_cannot_come_back_over_another(any_world: World) -> No
         revive()
 
 
-def test_two_holds_or_two_sessions_of_one_doctor_cannot_overlap(any_world: World) -> None:
-    hold = {
-        "kind": HoldKind.STAFF_CALL, "account_id": any_world.accounts["erin"], "patient_id": any_world.alice_id,
-        "visit_type_id": any_world.check_up_id, "practitioner_id": any_world.chen_id, "lane": 0,
-        "location_id": any_world.location_id, "starts_at": at(10, day=1), "ends_at": at(11, day=1),
-        "blocked_from": at(10, day=1), "blocked_until": at(11, day=1), "wishes": {}, "choice": {}, "created_at": NOW,
-        "expires_at": at(9),
+def _hold(world: World) -> dict[str, object]:
+    """A hold as far as it has no defaults."""
+    return {
+        "kind": HoldKind.STAFF_CALL, "account_id": world.accounts["erin"], "patient_id": world.alice_id,
+        "visit_type_id": world.check_up_id, "practitioner_id": world.chen_id, "location_id": world.location_id,
+        "starts_at": at(10, day=1), "ends_at": at(11, day=1), "blocked_from": at(10, day=1),
+        "blocked_until": at(11, day=1), "created_at": NOW, "expires_at": at(9),
     }  # fmt: skip
+
+
+def test_two_holds_or_two_sessions_of_one_doctor_cannot_overlap(any_world: World) -> None:
+    hold = _hold(any_world) | {"wishes": {}, "choice": {}, "lane": 0}
     put(Hold, **hold, public_id="one")
     with pytest.raises(Overlap):
         put(Hold, **hold, public_id="two")
@@ -449,8 +478,7 @@ def test_a_full_disk_is_an_error_that_leaves_nothing_half_written_and_reads_go_o
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
         put_setting(session, "clinic_name", "A clinic with a full disk")
-        # More than the pages that migrations have left free.
-        session.execute(text("CREATE TABLE too_much AS SELECT randomblob(1000000) AS x"))
+        session.execute(text("CREATE TABLE too_much AS SELECT randomblob(10000000) AS x"))
 
     with pytest.raises(OperationalError, match="full"):
         fill()

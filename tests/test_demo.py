@@ -41,6 +41,7 @@ from clinic_portal.models import (
     Location,
     Mode,
     Notification,
+    Offer,
     Patient,
     PatientAccess,
     PatientNeed,
@@ -54,12 +55,15 @@ from clinic_portal.models import (
     Status,
     Task,
     TaskKind,
+    VisitInvitation,
     VisitType,
     WhoMayBook,
 )
+from clinic_portal.scheduling.invitations import lapsing_invitations
 from clinic_portal.scheduling.search import Search
 from clinic_portal.scheduling.sessions import refresh_sessions
 from clinic_portal.scheduling.times import find_free_times
+from clinic_portal.scheduling.waiting import Next, staff_queue
 from clinic_portal.settings import load_settings
 from tests.conftest import opened, portal_config
 from tests.world import NOW, World
@@ -229,6 +233,15 @@ def test_every_status_is_there(clinic: Session) -> None:
     assert set(clinic.scalars(select(Appointment.status))) == set(Status)
 
 
+def test_everybody_who_waits_is_there(clinic: Session) -> None:
+    line = [(each.appointment.status, each.next) for each in staff_queue(clinic)]
+    assert {next_ for _, next_ in line} == {Next.LOOK_AT_IT, Next.ANSWER_OFFER, Next.WAITS_FOR_TIME}
+    assert count(clinic, Task) == sum(next_ is Next.LOOK_AT_IT for _, next_ in line) == 3
+    assert len(lapsing_invitations(clinic)) == 1
+    assert count(clinic, VisitInvitation) == 2
+    assert list(clinic.scalars(select(Appointment.status).filter_by(wants_earlier=True))) == [Status.BOOKED]
+
+
 def test_nothing_happened_before_it_could(clinic: Session) -> None:
     now = midday(TODAY)
     for visit in visits(clinic, *Status):
@@ -272,8 +285,9 @@ def test_never_means_never_and_nobody_is_seen_after_death(clinic: Session) -> No
             assert visit.starts_at.date() < visit.patient.deceased_on
 
 
-def test_no_message_is_due_at_the_start_and_no_time_is_held(clinic: Session) -> None:
-    assert count(clinic, Hold) == 0
+def test_no_message_is_due_at_the_start_and_time_is_held_for_open_offers_only(clinic: Session) -> None:
+    assert count(clinic, Hold) == 2
+    assert all(offer.is_live(midday(TODAY)) for offer in clinic.scalars(select(Offer)))
     messages = list(clinic.scalars(select(Notification)))
     # One call is among the work that waits at the desk.
     assert [message.delivery for message in messages if message.event != Event.REMINDER] == [Delivery.TO_CALL]
@@ -353,8 +367,8 @@ def free_by_rules(session: Session, today: date, step: timedelta) -> set[tuple[i
         first, end = _wall(exception.starts_on, exception.starts_min), _wall(exception.ends_on, exception.ends_min)
         cells = {(exception.practitioner_id, at.astimezone(UTC)) for at in _every(first, end, step)}
         free = free | cells if exception.kind is ExceptionKind.EXTRA else free - cells
-    for visit in visits(session, *ACTIVE):
-        free -= {(visit.practitioner_id, at) for at in _every(visit.blocked_from, visit.blocked_until, step)}
+    for kept in [*visits(session, *ACTIVE), *session.scalars(select(Hold))]:
+        free -= {(kept.practitioner_id, at) for at in _every(kept.blocked_from, kept.blocked_until, step)}
     return free
 
 

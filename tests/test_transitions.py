@@ -35,7 +35,7 @@ from clinic_portal.scheduling.search import Search
 from clinic_portal.scheduling.transitions import check_step
 from clinic_portal.scheduling.visits import give_back
 from tests.invariants import check_invariants
-from tests.world import NOW, World, add_session, at, free_cells
+from tests.world import NOW, World, add_patient, add_session, at, free_cells
 
 # What the clinic's rules say, row by row. P: patients and those who act for them, staff, and jobs. C: staff and jobs.
 # S: only a person at the clinic. A dot: nobody.
@@ -100,8 +100,10 @@ def put_visit(session: Session, world: World, status: Status, starts_at: datetim
     """A visit of Alice's in some status, as if it had come there in the usual way."""
     has_time = status not in (Status.PROPOSED, Status.PENDING, Status.WAITLIST)
     ends_at = starts_at + timedelta(minutes=30)
+    # Of a patient and a visit type there is one request at most.
+    patient_id = world.alice_id if has_time else add_patient(session, status.value, "Asker").id
     visit = Appointment(
-        patient_id=world.alice_id, visit_type_id=world.check_up_id, status=status, mode=mode,
+        patient_id=patient_id, visit_type_id=world.check_up_id, status=status, mode=mode,
         call_number="020 7946 0018" if mode is Mode.PHONE else None,
         origin=Origin.DESK, priority_class=PriorityClass.ROUTINE, requested_at=NOW, target_at=NOW,
         **({"practitioner_id": world.chen_id, "location_id": world.location_id, "starts_at": starts_at,

@@ -309,8 +309,8 @@ def test_alive_means_the_process_answers(tmp_path: Path) -> None:
 
 def test_ready_tells_how_late_messages_and_the_sweeper_are(app: Flask, ids: dict[str, str]) -> None:
     facts = Visitor(app).get("/readyz").json
-    assert facts == {"status": "ready", "database": "answers", "oldest_unsent_message_s": 0, "sweeper": "never seen",
-                     "swept_s_ago": None}  # fmt: skip
+    assert facts == {"status": "ready", "database": "answers", "oldest_unsent_message_s": 0,
+                     "oldest_unserved_request_s": 0, "sweeper": "never seen", "swept_s_ago": None}  # fmt: skip
 
     @writing
     def sweep(session: Session) -> None:

@@ -14,6 +14,7 @@ from flask_security.utils import hash_password
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from clinic_portal import clock
 from clinic_portal.audit import Actor, ActorKind
 from clinic_portal.database import writing
 from clinic_portal.models import (
@@ -197,7 +198,8 @@ def add_session(
     count = masks.to_cell(ends_at, GRID) - first
     session = ClinicSession(practitioner_id=practitioner_id, location_id=location_id, starts_at=starts_at,
                             ends_at=ends_at, first_cell=first, cell_count=count, free=masks.run(count), lane=lane,
-                            audience=audience, bookable_from=bookable_from, modes=modes)  # fmt: skip
+                             audience=audience, bookable_from=bookable_from,
+                             opened_at=max(clock.now(), bookable_from), modes=modes)  # fmt: skip
     db.add(session)
     db.flush()
     return session.id

@@ -22,6 +22,7 @@ from clinic_portal.database import db, writing
 from clinic_portal.errors import NotAllowed, NotFound
 from clinic_portal.languages import FOLDER, N_
 from clinic_portal.models import (
+    WAITING,
     Account,
     Appointment,
     Hold,
@@ -295,6 +296,27 @@ def appointments_for(account: Account) -> list[Appointment]:
                 joinedload(Appointment.patient), joinedload(Appointment.visit_type), joinedload(Appointment.location)
             )
             .order_by(Appointment.starts_at, Appointment.id)
+        )
+    )
+
+
+def open_requests_for(account: Account) -> list[Appointment]:
+    """All requests that still wait, of all the people the account may act for, oldest first; private ones only its own.
+
+    `scheduling.waiting.request_card` tells the rest about each.
+    """
+    rights = rights_of(account)
+    own = [right.patient_id for right in rights if right.relation == Relation.SELF]
+    return list(
+        db.session().scalars(
+            select(Appointment)
+            .where(
+                Appointment.patient_id.in_([right.patient_id for right in rights]),
+                Appointment.status.in_(WAITING),
+                or_(Appointment.is_private.is_(False), Appointment.patient_id.in_(own)),
+            )
+            .options(joinedload(Appointment.patient), joinedload(Appointment.visit_type))
+            .order_by(Appointment.requested_at, Appointment.id)
         )
     )
 

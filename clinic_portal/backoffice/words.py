@@ -66,6 +66,14 @@ EVENT = {
     Event.BOOKED: "Booked",
     Event.MOVED: "Moved",
     Event.CANCELLED: "Cancelled",
+    Event.REQUEST_RECEIVED: "Request received",
+    Event.WAITLISTED: "On the waiting list",
+    Event.OFFER: "Time offered",
+    Event.OFFER_LAPSED: "Offer lapsed",
+    Event.REQUEST_PAUSED: "Request paused",
+    Event.REQUEST_DELAYED: "Request delayed",
+    Event.REQUEST_CLOSED: "Request ended",
+    Event.INVITATION: "Invited to book",
     Event.REMINDER: "Reminder",
     Event.CONFIRM_EMAIL: "Confirm the address",
     Event.ALREADY_REGISTERED: "Already registered",
@@ -95,6 +103,7 @@ ORIGIN = {
     Origin.PHONE: "By phone",
     Origin.DESK: "At the desk",
     Origin.WALK_IN: "Walked in",
+    Origin.INVITATION: "Invited by the clinic",
     Origin.IMPORT: "Imported",
 }
 MODE = {Mode.IN_PERSON: "In person", Mode.PHONE: "By phone", Mode.VIDEO: "By video", Mode.HOME: "At home"}

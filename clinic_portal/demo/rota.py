@@ -49,7 +49,7 @@ VISIT_TYPES: tuple[dict[str, Any], ...] = (
      "who_may_book": WhoMayBook.REFERRED, "hint": "For painful or stiff muscles and joints, with a referral.",
      "how_to_prepare": "Wear clothes you can move in."},
     {"name": PROCEDURE, "start_step_min": 30, "arrive_early_min": 15, "min_age": 18,
-     "who_may_book": WhoMayBook.KNOWN_PATIENT,
+     "who_may_book": WhoMayBook.KNOWN_PATIENT, "needs_triage": True,
      "hint": "For having a mole, cyst or ingrown nail removed, if a doctor has told you to book it.",
      "how_to_prepare": "Eat as usual. Tell us before the day if you take medicine that thins the blood."},
 )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -10,19 +9,15 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.demo import rota
-from clinic_portal.demo.chance import public_id
 from clinic_portal.demo.clinic import DAYS_AHEAD, DAYS_BACK
-from clinic_portal.demo.diary import MOST_AHEAD_BY_PHONE, Diary, book, day_of, may_come
-from clinic_portal.demo.lives import TARGET_DAYS, Moment, forget, working_time
+from clinic_portal.demo.diary import Diary, book, day_of, may_come
+from clinic_portal.demo.lives import Moment, forget
 from clinic_portal.demo.people import Person
+from clinic_portal.demo.waiting import add_invitations, add_offers_and_tasks, requests, want_earlier
 from clinic_portal.models import (
-    Appointment,
     Audience,
     ClinicSession,
-    Origin,
     PractitionerVisitType,
-    PriorityClass,
-    Relation,
     Status,
 )
 
@@ -48,24 +43,12 @@ STORIES = (
     ("Walter", rota.LONG, 7),
     ("Tunde", rota.CHECK_UP, 3),
 )
-# Status, class and visit type of those who wait for a time, and how many days ago they asked.
-REQUESTS = (
-    (Status.PROPOSED, PriorityClass.URGENT, rota.CHECK_UP, 1),
-    (Status.PROPOSED, PriorityClass.ROUTINE, rota.LONG, 1),
-    (Status.PROPOSED, PriorityClass.SOON, rota.CHECK_UP, 2),
-    (Status.PROPOSED, PriorityClass.ROUTINE, rota.PHYSIO, 3),
-    (Status.PENDING, PriorityClass.SOON, rota.PHYSIO, 4),
-    (Status.PENDING, PriorityClass.ROUTINE, rota.CHECK_UP, 5),
-    (Status.WAITLIST, PriorityClass.ROUTINE, rota.PROCEDURE, 8),
-    (Status.WAITLIST, PriorityClass.FLEXIBLE, rota.PHYSIO, 11),
-    (Status.WAITLIST, PriorityClass.ROUTINE, rota.LONG, 6),
-)
 
 
 def add_visits(session: Session, diary: Diary) -> None:
     """Fill the sessions and write what came of it."""
     sessions = _sessions(session, diary.moment)
-    diary.visits.extend(_requests(diary))
+    diary.visits.extend(requests(session, diary))
     for given_name, kind, days in STORIES:
         person = next(each for each in diary.people if each.patient.given_name == given_name)
         _tell(diary, [work for work in sessions if _is_from(diary.moment, work, days)], person, kind)
@@ -74,6 +57,10 @@ def add_visits(session: Session, diary: Diary) -> None:
     _forget_two(diary)
     diary.visits.sort(key=lambda visit: (visit.requested_at, visit.patient_id))
     session.add_all(diary.visits)
+    session.flush()
+    add_offers_and_tasks(session, diary, sessions)
+    add_invitations(session, diary)
+    want_earlier(session, diary)
 
 
 def _sessions(session: Session, moment: Moment) -> list[ClinicSession]:
@@ -137,31 +124,3 @@ def _forget_two(diary: Diary) -> None:
     ]
     for (_, _, visit), came in zip(sorted(seen, key=lambda each: each[:2])[-2:], (True, False), strict=True):
         forget(visit, came=came)
-
-
-def _requests(diary: Diary) -> Iterator[Appointment]:
-    """People who asked and have no time yet; none of them gets another visit ahead."""
-    may_ask = [person for person in diary.people if _may_ask(diary.moment, person)]
-    drawn = diary.rng.sample(may_ask, len(REQUESTS))
-    for person, (status, priority, kind, days_ago) in zip(drawn, REQUESTS, strict=True):
-        diary.ahead[person.patient.id] = MOST_AHEAD_BY_PHONE
-        account = person.account if person.relation is Relation.SELF else None
-        asked_at = working_time(diary.rng, diary.moment.today - timedelta(days=days_ago))
-        yield Appointment(
-            public_id=public_id(diary.rng),
-            patient_id=person.patient.id,
-            visit_type_id=diary.clinic.visit_types[kind].id,
-            status=status,
-            origin=Origin.PATIENT_ONLINE if account else Origin.PHONE,
-            booked_by_account_id=(account or diary.desk).id,
-            priority_class=priority,
-            requested_at=asked_at,
-            target_at=asked_at + timedelta(days=TARGET_DAYS[priority]),
-            wishes={"location_id": None, "needs": []},
-        )
-
-
-def _may_ask(moment: Moment, person: Person) -> bool:
-    patient = person.patient
-    is_settled = moment.today - patient.registered_on > timedelta(days=30) and patient.deceased_on is None
-    return is_settled and not person.is_known and (patient.age_on(moment.today) or 0) >= 18

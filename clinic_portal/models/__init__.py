@@ -3,15 +3,19 @@
 from clinic_portal.models.appointments import (
     ACTIVE,
     ACTIVE_SQL,
+    ALL_PARTS,
     MAX_JOIN_URL,
     MAX_NOTE,
     MAX_NUMBER,
+    WAITING,
+    WAITING_SQL,
     Appointment,
     Attempt,
     CancelledBy,
     CancelReason,
     Confirmation,
     ConfirmedVia,
+    ContinuityWish,
     Hold,
     HoldEnd,
     HoldKind,
@@ -19,6 +23,7 @@ from clinic_portal.models.appointments import (
     Outcome,
     PriorityClass,
     Status,
+    TriageStatus,
     id_from_reference,
 )
 from clinic_portal.models.base import Base, UTCDateTime, columns_of, new_public_id
@@ -61,6 +66,7 @@ from clinic_portal.models.records import (
     Submission,
 )
 from clinic_portal.models.referrals import MAX_FROM_WHOM, Referral
+from clinic_portal.models.requests import AnsweredVia, Offer, OfferState, ServedList, VisitInvitation
 from clinic_portal.models.schedule import (
     MAX_CELLS,
     Audience,
@@ -82,16 +88,17 @@ from clinic_portal.models.sign_in import AuthenticatorApp, KeptForm, Passkey, Re
 from clinic_portal.models.tasks import Task, TaskAttempt, TaskKind, TryOutcome
 
 __all__ = [
-    "ACTIVE", "ACTIVE_SQL", "ALL_MODES", "MAX_CELLS", "MAX_EVIDENCE", "MAX_FROM_WHOM", "MAX_JOIN_URL",
-    "MAX_NEED_DETAIL", "MAX_NOTE", "MAX_NUMBER", "MODE_BIT", "REMOTE", "AccessEntry", "AccessPlace", "Account",
-    "AccountInvitation", "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues", "AuthenticatorApp",
-    "AvailabilityException", "AvailabilityRule", "Base", "CancelReason", "CancelledBy", "CatalogueStamp", "Channel",
-    "ClinicSession", "Closure", "Confirmation", "ConfirmedVia", "ContactKind", "ContactPoint", "Delivery", "Event",
-    "ExceptionKind", "ExceptionStatus", "Gender", "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "KeptForm", "Lease",
-    "Location", "Mode", "Modes", "Need", "NeedSource", "Notification", "Origin", "Outcome", "Passkey", "Patient",
-    "PatientAccess", "PatientNeed", "Practitioner", "PractitionerKind", "PractitionerPreference",
-    "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode", "Referral", "Relation",
-    "ReleasePolicy", "Role", "RoleGrant", "RoleName", "RuleKind", "SessionStatus", "Setting", "SignIn", "Status",
-    "Submission", "Task", "TaskAttempt", "TaskKind", "Throttle", "TryOutcome", "UTCDateTime", "VisitType", "WhoMayBook",
-    "columns_of", "fold", "id_from_reference", "new_public_id", "years_between",
+    "ACTIVE", "ACTIVE_SQL", "ALL_MODES", "ALL_PARTS", "MAX_CELLS", "MAX_EVIDENCE", "MAX_FROM_WHOM", "MAX_JOIN_URL",
+    "MAX_NEED_DETAIL", "MAX_NOTE", "MAX_NUMBER", "MODE_BIT", "REMOTE", "WAITING", "WAITING_SQL", "AccessEntry",
+    "AccessPlace", "Account", "AccountInvitation", "AnsweredVia", "Appointment", "Attempt", "Audience", "AuditEntry",
+    "AuditValues", "AuthenticatorApp", "AvailabilityException", "AvailabilityRule", "Base", "CancelReason",
+    "CancelledBy", "CatalogueStamp", "Channel", "ClinicSession", "Closure", "Confirmation", "ConfirmedVia",
+    "ContactKind", "ContactPoint", "ContinuityWish", "Delivery", "Event", "ExceptionKind", "ExceptionStatus", "Gender",
+    "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "KeptForm", "Lease", "Location", "Mode", "Modes", "Need",
+    "NeedSource", "Notification", "Offer", "OfferState", "Origin", "Outcome", "Passkey", "Patient", "PatientAccess",
+    "PatientNeed", "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerVisitType",
+    "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode", "Referral", "Relation", "ReleasePolicy", "Role",
+    "RoleGrant", "RoleName", "RuleKind", "ServedList", "SessionStatus", "Setting", "SignIn", "Status", "Submission",
+    "Task", "TaskAttempt", "TaskKind", "Throttle", "TriageStatus", "TryOutcome", "UTCDateTime", "VisitInvitation",
+    "VisitType", "WhoMayBook", "columns_of", "fold", "id_from_reference", "new_public_id", "years_between",
 ]  # fmt: skip

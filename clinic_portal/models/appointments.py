@@ -6,10 +6,10 @@ A request is an appointment that has no time yet.
 from __future__ import annotations
 
 import enum
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from clinic_portal.models.base import Base, BigId, UTCDateTime, new_public_id, one_of
@@ -35,6 +35,9 @@ class Status(enum.StrEnum):
 # Statuses in which a visit keeps its practitioner's and its patient's time.
 ACTIVE = (Status.BOOKED, Status.ARRIVED, Status.FULFILLED, Status.NOSHOW)
 ACTIVE_SQL = "('booked', 'arrived', 'fulfilled', 'noshow')"
+# Statuses of a request: asked, a time offered, nothing fits yet. In SQL the very words of the partial indexes.
+WAITING = (Status.PROPOSED, Status.PENDING, Status.WAITLIST)
+WAITING_SQL = "status IN ('proposed', 'pending', 'waitlist')"
 
 
 class Origin(enum.StrEnum):
@@ -45,6 +48,7 @@ class Origin(enum.StrEnum):
     PHONE = "phone"
     DESK = "desk"
     WALK_IN = "walk_in"
+    INVITATION = "invitation"
     IMPORT = "import"
 
 
@@ -53,6 +57,23 @@ class PriorityClass(enum.StrEnum):
     SOON = "soon"
     ROUTINE = "routine"
     FLEXIBLE = "flexible"
+
+
+class ContinuityWish(enum.StrEnum):
+    """How much it matters to see the same person as last time: not at all, if it costs little, above all."""
+
+    NONE = "none"
+    PREFER_SAME = "prefer_same"
+    SAME_ONLY = "same_only"
+
+
+class TriageStatus(enum.StrEnum):
+    """Whether a person must look at a request before the queue may place it."""
+
+    NOT_NEEDED = "not_needed"
+    WAITING = "waiting"
+    DONE = "done"
+    REDIRECTED = "redirected"
 
 
 class CancelledBy(enum.StrEnum):
@@ -98,6 +119,7 @@ class ConfirmedVia(enum.StrEnum):
 class HoldKind(enum.StrEnum):
     PATIENT_CHECKOUT = "patient_checkout"
     STAFF_CALL = "staff_call"
+    OFFER = "offer"
 
 
 class HoldEnd(enum.StrEnum):
@@ -110,6 +132,8 @@ class HoldEnd(enum.StrEnum):
 
 # Source: clinic.md 8, as little as is needed.
 MAX_NOTE = 200
+# Three parts of each of seven days: morning, afternoon, evening, from Monday on, one bit each.
+ALL_PARTS = (1 << 21) - 1
 MAX_NUMBER = 40
 MAX_JOIN_URL = 300
 
@@ -128,6 +152,12 @@ class Appointment(Base):
         Index("ix_appointments_practitioner_id", "practitioner_id", "blocked_from"),
         Index("ix_appointments_patient_id", "patient_id", "starts_at"),
         Index("ix_appointments_starts_at", "starts_at"),
+        Index("ix_appointments_waiting", "target_at",
+              sqlite_where=text(WAITING_SQL), postgresql_where=text(WAITING_SQL)),
+        Index("ix_appointments_earlier", "target_at",
+              sqlite_where=text("wants_earlier"), postgresql_where=text("wants_earlier")),
+        Index("uq_appointments_one_request", "patient_id", "visit_type_id", unique=True,
+              sqlite_where=text(WAITING_SQL), postgresql_where=text(WAITING_SQL)),
         CheckConstraint(
             "status NOT IN ('booked', 'fulfilled', 'noshow') OR "
             "(starts_at IS NOT NULL AND ends_at IS NOT NULL AND blocked_from IS NOT NULL AND blocked_until IS NOT NULL"
@@ -138,6 +168,9 @@ class Appointment(Base):
         CheckConstraint("lane = 0 OR squeeze_in_reason IS NOT NULL", name="squeeze_in_has_reason"),
         CheckConstraint("status <> 'cancelled' OR (cancelled_at IS NOT NULL AND cancelled_by IS NOT NULL)",
                         name="cancelled_by_whom"),
+        CheckConstraint(f"wish_parts BETWEEN 1 AND {ALL_PARTS}", name="wish_parts"),
+        CheckConstraint("wish_until >= wish_from", name="wish_window"),
+        CheckConstraint("min_warning_min >= 0", name="min_warning_min"),
         CheckConstraint("status <> 'booked' OR mode <> 'phone' OR call_number IS NOT NULL", name="phone_has_number"),
         CheckConstraint("status <> 'booked' OR mode <> 'video' OR join_url IS NOT NULL", name="video_has_room"),
         CheckConstraint("shown_window_min >= 0", name="shown_window_min"),
@@ -181,6 +214,39 @@ class Appointment(Base):
     # What was asked for: location_id, needs, continuity. And why this practitioner took it: the scores of the choice.
     wishes: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     choice: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    # When it suits: local days at the place, both included, and parts of the week as a mask (see ALL_PARTS).
+    wish_from: Mapped[date | None]
+    wish_until: Mapped[date | None]
+    wish_parts: Mapped[int] = mapped_column(default=ALL_PARTS, server_default=str(ALL_PARTS))
+    continuity_wish: Mapped[ContinuityWish] = mapped_column(
+        one_of(ContinuityWish, "continuity_wish"), default=ContinuityWish.NONE, server_default=ContinuityWish.NONE.value
+    )
+    # The shortest time from being told to the visit.
+    min_warning_min: Mapped[int] = mapped_column(default=0, server_default="0")
+    # Offer a time and wait for the answer, rather than book the first that fits.
+    is_ask_first: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # A booked visit whose patient would come earlier.
+    wants_earlier: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Until when the clinic promises an answer to a request.
+    answer_by: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # When somebody at the clinic must be told next that it still waits.
+    escalate_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    triage_status: Mapped[TriageStatus] = mapped_column(
+        one_of(TriageStatus, "triage_status"), default=TriageStatus.NOT_NEEDED,
+        server_default=TriageStatus.NOT_NEEDED.value,
+    )  # fmt: skip
+    triaged_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    triaged_by_account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
+    # What was answered when a request was sent elsewhere; the patient reads it on the request's page only.
+    triage_note: Mapped[str | None] = mapped_column(String(MAX_NOTE))
+    # The queue's own: when to look at it again, tries that failed for a fault, and why it is not placed, as a code.
+    next_try_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    tries: Mapped[int] = mapped_column(default=0, server_default="0")
+    not_placed_because: Mapped[str | None] = mapped_column(String(40))
+    deferred_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Offers in a row that nobody answered; too many pause the request.
+    unanswered_offers: Mapped[int] = mapped_column(default=0, server_default="0")
+    paused_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # The referral that it uses up one visit of; a visit that is cancelled gives it back.
     referral_id: Mapped[int | None] = mapped_column(ForeignKey("referrals.id"))
     is_private: Mapped[bool] = mapped_column(default=False)
@@ -213,7 +279,8 @@ class Appointment(Base):
     visit_type: Mapped[VisitType] = relationship()
     practitioner: Mapped[Practitioner | None] = relationship()
     location: Mapped[Location | None] = relationship()
-    booked_by: Mapped[Account | None] = relationship()
+    booked_by: Mapped[Account | None] = relationship(foreign_keys=[booked_by_account_id])
+    triaged_by: Mapped[Account | None] = relationship(foreign_keys=[triaged_by_account_id])
 
     @property
     def reference(self) -> str:
@@ -227,6 +294,10 @@ class Appointment(Base):
     @property
     def is_active(self) -> bool:
         return self.status in ACTIVE
+
+    @property
+    def is_request(self) -> bool:
+        return self.status in WAITING
 
 
 def id_from_reference(reference: str) -> int | None:
@@ -249,14 +320,16 @@ class Hold(Base):
               sqlite_where=text("closed_at IS NULL"), postgresql_where=text("closed_at IS NULL")),
         Index("ix_holds_account_id", "account_id", "created_at"),
         CheckConstraint("blocked_from <= starts_at AND starts_at < ends_at AND ends_at <= blocked_until", name="times"),
+        CheckConstraint("account_id IS NOT NULL OR kind = 'offer'", name="owner"),
     )  # fmt: skip
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     public_id: Mapped[str] = mapped_column(String(24), unique=True, default=new_public_id)
     kind: Mapped[HoldKind] = mapped_column(one_of(HoldKind, "kind"))
-    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    # Whose it is; nobody's account for an offer, which belongs to the patient.
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
     patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
     visit_type_id: Mapped[int] = mapped_column(ForeignKey("visit_types.id"))
-    # The visit that this time would replace, when somebody is moving one.
+    # The visit that this time would replace, when somebody is moving one; or the request that it is offered for.
     appointment_id: Mapped[int | None] = mapped_column(ForeignKey("appointments.id"))
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioners.id"))
     location_id: Mapped[int] = mapped_column(ForeignKey("locations.id"))
@@ -289,13 +362,20 @@ class Hold(Base):
 
 
 class Attempt(Base):
-    """How a visit came to its practitioner: how many could take it, who did, how often somebody was faster."""
+    """How a visit came to its practitioner: how many could take it, who did, how often somebody was faster.
+
+    Or why it came to none: then `reason` says so, as a code.
+    """
 
     __tablename__ = "assignment_attempts"
-    __table_args__ = (Index("ix_assignment_attempts_appointment_id", "appointment_id"),)
+    __table_args__ = (
+        Index("ix_assignment_attempts_appointment_id", "appointment_id"),
+        CheckConstraint("(practitioner_id IS NULL) = (reason IS NOT NULL)", name="taken_or_not"),
+    )
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     appointment_id: Mapped[int] = mapped_column(ForeignKey("appointments.id"))
     made_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioners.id"))
+    practitioner_id: Mapped[int | None] = mapped_column(ForeignKey("practitioners.id"))
+    reason: Mapped[str | None] = mapped_column(String(40))
     candidates: Mapped[int]
     lost_races: Mapped[int] = mapped_column(default=0)

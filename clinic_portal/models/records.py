@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from clinic_portal.models.appointments import Appointment
 from clinic_portal.models.base import Base, BigId, UTCDateTime, one_of
 from clinic_portal.models.people import Account, ContactPoint, Patient, Practitioner, RoleName
+from clinic_portal.models.requests import VisitInvitation
 
 
 class Submission(Base):
@@ -36,6 +37,16 @@ class Event(enum.StrEnum):
     CANCELLED = "cancelled"
     # Of a visit ahead; its fact `before` says how long: "3d".
     REMINDER = "reminder"
+    # About a request, or a time offered for it.
+    REQUEST_RECEIVED = "request_received"
+    WAITLISTED = "waitlisted"
+    OFFER = "offer"
+    OFFER_LAPSED = "offer_lapsed"
+    REQUEST_PAUSED = "request_paused"
+    REQUEST_DELAYED = "request_delayed"
+    REQUEST_CLOSED = "request_closed"
+    # Asks to book one visit.
+    INVITATION = "invitation"
     # About an account, to its own address.
     CONFIRM_EMAIL = "confirm_email"
     ALREADY_REGISTERED = "already_registered"
@@ -76,7 +87,7 @@ class Delivery(enum.StrEnum):
 
 
 class Notification(Base):
-    """One message to one recipient over one channel: about a visit, an account, an address. Keeps facts, no text."""
+    """One message to one recipient over one channel. Keeps facts, no text."""
 
     __tablename__ = "notifications"
     __table_args__ = (
@@ -88,15 +99,19 @@ class Notification(Base):
               postgresql_where=text("delivery IN ('to_call', 'failed')")),
         Index("ix_notifications_appointment_id", "appointment_id"),
         Index("ix_notifications_account_id", "account_id"),
-        # A visit, an account, or a contact point whose address is asked for an answer.
-        CheckConstraint("(event <> 'verify' AND (appointment_id IS NULL) <> (account_id IS NULL)) OR "
-                        "(event = 'verify' AND contact_point_id IS NOT NULL "
-                        "AND appointment_id IS NULL AND account_id IS NULL)", name="one_subject"),
+        # A visit or request, an account, an invitation, or a contact point whose address is asked for an answer.
+        CheckConstraint("CASE event WHEN 'verify' THEN contact_point_id IS NOT NULL AND appointment_id IS NULL "
+                        "AND account_id IS NULL AND visit_invitation_id IS NULL "
+                        "WHEN 'invitation' THEN visit_invitation_id IS NOT NULL AND appointment_id IS NULL "
+                        "AND account_id IS NULL "
+                        "ELSE (appointment_id IS NULL) <> (account_id IS NULL) AND visit_invitation_id IS NULL END",
+                        name="one_subject"),
     )  # fmt: skip
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     dedupe_key: Mapped[str] = mapped_column(String(160), unique=True)
     appointment_id: Mapped[int | None] = mapped_column(ForeignKey("appointments.id"))
     account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
+    visit_invitation_id: Mapped[int | None] = mapped_column(ForeignKey("visit_invitations.id"))
     event: Mapped[Event] = mapped_column(one_of(Event, "event"))
     sequence: Mapped[int]
     # Facts that the visit itself no longer tells when the message leaves: the time it was moved from.
@@ -118,6 +133,7 @@ class Notification(Base):
     # Why it failed or was superseded, as a code; never an address or a name.
     detail: Mapped[str | None] = mapped_column(String(120))
     appointment: Mapped[Appointment | None] = relationship()
+    visit_invitation: Mapped[VisitInvitation | None] = relationship()
     account: Mapped[Account | None] = relationship()
     patient: Mapped[Patient | None] = relationship()
     practitioner: Mapped[Practitioner | None] = relationship()

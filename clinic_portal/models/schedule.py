@@ -116,6 +116,8 @@ class VisitType(Base):
     max_age: Mapped[int | None]
     # Whether patients are first asked to check that it is no emergency.
     may_be_acute: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Whether a person looks at each request before the queue places it.
+    needs_triage: Mapped[bool] = mapped_column(default=False, server_default=false())
     # Raised with every edit: of two people who edit it at once the second is told.
     version: Mapped[int] = mapped_column(default=1, server_default="1")
 
@@ -236,6 +238,7 @@ class ClinicSession(Base):
     __table_args__ = (
         Index("ix_sessions_first_cell", "first_cell", "practitioner_id"),
         Index("ix_sessions_practitioner_id", "practitioner_id", "first_cell"),
+        Index("ix_sessions_opened_at", "opened_at"),
         CheckConstraint(f"cell_count BETWEEN 1 AND {MAX_CELLS}", name="cell_count"),
         CheckConstraint("free >= 0", name="free"),
         CheckConstraint("lane >= 0", name="lane"),
@@ -254,6 +257,10 @@ class ClinicSession(Base):
     free: Mapped[int] = mapped_column(BigInteger)
     audience: Mapped[Audience] = mapped_column(one_of(Audience, "audience"), default=Audience.PUBLIC)
     bookable_from: Mapped[datetime] = mapped_column(UTCDateTime)
+    # When it last got time that somebody may be waiting for: made, given back, or released by the clock (then ahead).
+    opened_at: Mapped[datetime] = mapped_column(
+        UTCDateTime, default=lambda context: context.get_current_parameters()["bookable_from"]
+    )
     modes: Mapped[Modes] = mapped_column(ModeSet, default=ALL_MODES, server_default="7")
     status: Mapped[SessionStatus] = mapped_column(one_of(SessionStatus, "status"), default=SessionStatus.PLANNED)
     practitioner: Mapped[Practitioner] = relationship()

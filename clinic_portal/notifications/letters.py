@@ -32,6 +32,7 @@ from clinic_portal.notifications.account_letters import AccountLetter, read_acco
 from clinic_portal.notifications.facts import NoAddress, Overtaken
 from clinic_portal.notifications.reminder_letters import told_by
 from clinic_portal.notifications.reminders import days_of_reminders, offset_of
+from clinic_portal.notifications.request_letters import TRUE_WHILE, RequestLetter, read_request_letter, usable_contact
 from clinic_portal.settings import Settings, load_settings
 
 
@@ -169,7 +170,7 @@ _ROW = select(Notification).options(
 )
 
 
-AnyLetter = Letter | ReminderLetter | AccountLetter | AddressCheck
+AnyLetter = Letter | ReminderLetter | AccountLetter | AddressCheck | RequestLetter
 
 
 def read_letter(session: Session, notification_id: int) -> AnyLetter:
@@ -180,6 +181,8 @@ def read_letter(session: Session, notification_id: int) -> AnyLetter:
     row = session.scalars(_ROW.where(Notification.id == notification_id)).one()
     if row.event == Event.VERIFY:
         return _check(session, row)
+    if row.event in TRUE_WHILE or row.event == Event.INVITATION:
+        return read_request_letter(session, row)
     visit = row.appointment
     if visit is None:
         return read_account_letter(session, row)
@@ -296,7 +299,7 @@ def _address(row: Notification, visit: Appointment) -> _Address:
         if row.practitioner is None or not row.practitioner.email:
             raise NoAddress
         return _Address(row.practitioner.email)
-    contact = _usable_contact(row, visit)
+    contact = usable_contact(row, visit.patient, is_private=visit.is_private)
     return _Address(contact.value, contact, None if contact.whose == Relation.SELF else visit.patient.called_name)
 
 
@@ -306,19 +309,6 @@ def _language(row: Notification, visit: Appointment) -> str | None:
         return visit.patient.preferred_language
     account = row.practitioner.account if row.practitioner else None
     return account.language if account else None
-
-
-def _usable_contact(row: Notification, visit: Appointment) -> ContactPoint:
-    """The address that was chosen with the change, or the best one left if it has ended or failed since.
-
-    A private visit is told only where the patient alone reads it.
-    """
-    chosen = [row.contact_point] if row.contact_point else []
-    for contact in [*chosen, *visit.patient.contact_points]:
-        may_read = contact.whose == Relation.SELF or not visit.is_private
-        if contact.is_usable and contact.kind == ContactKind.EMAIL and may_read:
-            return contact
-    raise NoAddress
 
 
 def _when(session: Session, row: Notification, visit: Appointment) -> When:

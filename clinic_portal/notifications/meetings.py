@@ -46,7 +46,15 @@ def how_met(letter: Letter) -> dict[str, str | None]:
     meeting = letter.meeting
     if letter.recipient != Recipient.PATIENT or meeting.mode not in IN_CALENDAR:
         return {"how": None, "join_url": None}
-    if meeting.mode is Mode.VIDEO:
-        return {"how": _("By video"), "join_url": None if letter.is_sensitive else meeting.join_url}
-    number = wording.masked_number(meeting.call_number or "")
-    return {"how": _("By phone: we will call %(number)s.", number=number), "join_url": None}
+    is_link_told = meeting.mode is Mode.VIDEO and not letter.is_sensitive
+    how = way_told(meeting.mode, meeting.call_number)
+    return {"how": how, "join_url": meeting.join_url if is_link_told else None}
+
+
+def way_told(mode: Mode | None, call_number: str | None) -> str | None:
+    """How somebody is seen who goes nowhere, with so much of the number as tells which one it is."""
+    if mode is Mode.VIDEO:
+        return _("By video")
+    if mode is not Mode.PHONE:
+        return None
+    return _("By phone: we will call %(number)s.", number=wording.masked_number(call_number or ""))

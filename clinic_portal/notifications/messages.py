@@ -27,7 +27,8 @@ from clinic_portal.notifications.account_letters import AccountLetter
 from clinic_portal.notifications.calendar import Entry, Method, to_ics
 from clinic_portal.notifications.channels import Refused
 from clinic_portal.notifications.letters import AddressCheck, AnyLetter, Letter, ReminderLetter
-from clinic_portal.notifications.meetings import how_met, place_in_calendar, span_told
+from clinic_portal.notifications.meetings import how_met, place_in_calendar, span_told, way_told
+from clinic_portal.notifications.request_letters import RequestLetter, Time
 from clinic_portal.settings import load_settings
 from clinic_portal.web.links import address_of
 
@@ -67,6 +68,8 @@ def _compose(letter: AnyLetter) -> EmailMessage:
     config: Config = current_app.config["PORTAL"]
     if isinstance(letter, AddressCheck):
         return _mail(letter, "email/verify", _check_words(letter, config), config)
+    if isinstance(letter, RequestLetter):
+        return _mail(letter, "email/request", _request_words(letter), config)
     if isinstance(letter, AccountLetter):
         return _mail(letter, "email/account", _account_words(letter), config)
     if isinstance(letter, ReminderLetter):
@@ -197,6 +200,36 @@ def _account_words(letter: AccountLetter) -> dict[str, Any]:
         "reset_url": address_of("entrance.forgotten"),
         "clinic": {"name": letter.clinic_name, "phone": letter.clinic_phone},
     }
+
+
+def _request_words(letter: RequestLetter) -> dict[str, Any]:
+    page = "patient.who" if letter.event is Event.INVITATION else "patient.appointments"
+    first, last = letter.due or (None, None)
+    return {
+        "event": letter.event.value,
+        "for_whom": letter.for_whom,
+        "visit_name": letter.visit_name,
+        "reference": letter.reference,
+        "is_triaged_by_person": letter.is_triaged_by_person,
+        "has_time": letter.has_time,
+        "answer_by": _said(letter.answer_by),
+        "keep_until": _said(letter.keep_until),
+        "how": way_told(letter.mode, letter.call_number),
+        "times": [_time_and_place(time) for time in letter.times],
+        "due_from": wording.date_short(first) if first else None,
+        "due_until": wording.date_short(last) if last else None,
+        "link": address_of(page),
+        "clinic": {"name": letter.clinic_name, "phone": letter.clinic_phone},
+    }
+
+
+def _said(time: Time | None) -> str | None:
+    return None if time is None else wording.day_and_time(time.at, time.zone)
+
+
+def _time_and_place(time: Time) -> str:
+    said = wording.when_told(time.at, time.zone, time.window_min)
+    return f"{said}, {time.place}" if time.place else said
 
 
 def _check_words(check: AddressCheck, config: Config) -> dict[str, Any]:

@@ -8,6 +8,7 @@ change (see `reminders.py`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -37,7 +38,7 @@ CALL_WITHIN = timedelta(days=1)
 CALL_AHEAD = timedelta(days=1)
 
 # Written against the tables themselves, and made once: both run inside every reservation.
-_patient, _practitioner = Patient.__table__.c, Practitioner.__table__.c
+_patient, _practitioner, _visit = Patient.__table__.c, Practitioner.__table__.c, Appointment.__table__.c
 _FIRST_EMAIL = first_email(bindparam("is_private", type_=Boolean()))
 _CONCERNED = (
     select(_patient.deceased_on, _FIRST_EMAIL, _practitioner.id, _practitioner.email)
@@ -45,6 +46,12 @@ _CONCERNED = (
         Patient.__table__, Practitioner.__table__, _practitioner.id.in_([bindparam("first"), bindparam("second")])
     )
     .where(_patient.id == bindparam("patient"))
+)
+_CONCERNED_TOGETHER = (
+    select(_visit.id, _patient.deceased_on, first_email(_visit.is_private), _practitioner.email)
+    .join_from(Appointment.__table__, Patient.__table__, _patient.id == _visit.patient_id)
+    .outerjoin(Practitioner.__table__, _practitioner.id == _visit.practitioner_id)
+    .where(_visit.id.in_(bindparam("ids", expanding=True)))
 )
 
 # Calls have no moment of sending at which they could be found overtaken.
@@ -75,6 +82,30 @@ def tell_booked(session: Session, appointment: Appointment) -> None:
     Source: UC6.1, UC6.3.
     """
     _tell(session, appointment, Event.BOOKED, {appointment.practitioner_id: Event.BOOKED}, {})
+
+
+def tell_booked_together(session: Session, appointments: Sequence[Appointment]) -> None:
+    """As `tell_booked`, for visits that were booked together.
+
+    Rings: deliver_notifications, after the caller's commit.
+    """
+    concerned = {
+        row[0]: row[1:] for row in run(session, _CONCERNED_TOGETHER, {"ids": [each.id for each in appointments]})
+    }
+    rows = []
+    for appointment in appointments:
+        deceased_on, contact_point_id, practitioner_email = concerned[appointment.id]
+        if deceased_on is not None:
+            continue
+        rows.append(_patient_row(appointment, Event.BOOKED, {}, contact_point_id))
+        if contact_point_id is None:
+            _ask_to_call(session, appointment.patient_id, appointment.id, appointment.starts_at)
+        if practitioner_email and appointment.practitioner_id is not None:
+            rows.append(_practitioner_row(appointment, Event.BOOKED, {}, appointment.practitioner_id))
+    if rows:
+        ledger.write(session, rows)
+        after_commit(_ring)
+    reminders.plan_for_all(session, [appointment.patient_id for appointment in appointments])
 
 
 def tell_moved(
@@ -123,7 +154,7 @@ def ask_to_verify(session: Session, contact: ContactPoint) -> None:
     asked = session.scalar(select(func.count()).where(Notification.contact_point_id == contact.id, _IS_ASKING))
     key = f"contact_point:{contact.id}:{Event.VERIFY}:{asked}"
     asks = ledger.row(key, None, Event.VERIFY, asked or 0, {})
-    ledger.write(session, [asks | _to_patient(contact.patient_id, contact.id)])
+    ledger.write(session, [asks | to_patient(contact.patient_id, contact.id)])
     after_commit(_ring)
 
 
@@ -138,18 +169,19 @@ def times_asked(
 
 def call_instead(session: Session, row: Notification) -> None:
     """Put a message that cannot reach its patient by mail on the desk's list of calls, in the caller's transaction."""
-    if row.appointment_id is None or row.recipient != Recipient.PATIENT or row.patient_id is None:
+    if row.recipient != Recipient.PATIENT or row.patient_id is None or row.event == Event.VERIFY:
         return
     if row.event == Event.REMINDER:
         # The visit was told before, and stands: at the desk this would only bury the calls that must be made.
         return
-    key = ledger.dedupe_key(
-        row.appointment_id, row.event, row.sequence, Recipient.PATIENT, row.patient_id, Channel.CALL
-    )
+    # The same message by another way: the key of the mail, with the way at its end.
+    key = f"{row.dedupe_key}:{Channel.CALL}"
     told = ledger.row(key, row.appointment_id, row.event, row.sequence, row.facts)
-    ledger.write(session, [told | _to_patient(row.patient_id, None)])
-    starts_at = session.scalar(select(Appointment.starts_at).where(Appointment.id == row.appointment_id))
-    _ask_to_call(session, row.patient_id, row.appointment_id, starts_at)
+    about = {"visit_invitation_id": row.visit_invitation_id}
+    ledger.write(session, [told | to_patient(row.patient_id, None) | about])
+    if row.appointment_id is not None:
+        starts_at = session.scalar(select(Appointment.starts_at).where(Appointment.id == row.appointment_id))
+        _ask_to_call(session, row.patient_id, row.appointment_id, starts_at)
 
 
 def _tell(
@@ -198,7 +230,7 @@ def _people(session: Session, appointment: Appointment, practitioner_ids: list[i
 def _patient_row(
     appointment: Appointment, event: Event, facts: dict[str, Any], contact_point_id: int | None
 ) -> dict[str, Any]:
-    way = _to_patient(appointment.patient_id, contact_point_id)
+    way = to_patient(appointment.patient_id, contact_point_id)
     key = ledger.dedupe_key(
         appointment.id, event, appointment.sequence, Recipient.PATIENT, appointment.patient_id, way["channel"]
     )
@@ -219,7 +251,8 @@ def _practitioner_row(
     }
 
 
-def _to_patient(patient_id: int, contact_point_id: int | None) -> dict[str, Any]:
+def to_patient(patient_id: int, contact_point_id: int | None) -> dict[str, Any]:
+    """To a patient: by mail, or as a call for the desk where there is no address."""
     by_mail = contact_point_id is not None
     return {
         "recipient": Recipient.PATIENT,

@@ -56,7 +56,7 @@ class Offset:
 
 @dataclass(frozen=True)
 class QuietHours:
-    """When no reminder comes, in minutes after midnight on the clinic's wall; past midnight when it ends earlier."""
+    """When nobody is disturbed, in minutes after midnight on the clinic's wall; past midnight when it ends earlier."""
 
     from_min: int
     until_min: int
@@ -83,6 +83,12 @@ class QuietHours:
             return None
         ends_on = shown.date() + timedelta(days=0 if minute < self.until_min else 1)
         return clock.wall_to_instant(ends_on, self.until_min, zone)
+
+    def next_start(self, instant: datetime, zone: str) -> datetime:
+        """When they begin next, later than an instant."""
+        day = clock.local_date(instant, zone)
+        begins_at = clock.wall_to_instant(day, self.from_min, zone)
+        return begins_at if begins_at > instant else clock.wall_to_instant(day + timedelta(days=1), self.from_min, zone)
 
 
 @dataclass(frozen=True)
@@ -113,14 +119,23 @@ def rules_for(settings: Settings, visit_type_id: int, mode: Mode) -> Rules:
     return _rules(offsets, further, settings.value("quiet_hours"))
 
 
+def quiet_hours(settings: Settings) -> QuietHours | None:
+    """When nobody is disturbed, nor expected to answer; None where that is never so."""
+    return _quiet(settings.value("quiet_hours"))
+
+
 @lru_cache(maxsize=256)
 def _rules(offsets: str, further: str, quiet: str) -> Rules:
     labels = dict.fromkeys(label for text in (offsets, further) if text != NONE for label in text.split())
     return Rules(
         offsets=tuple(Offset(label) for label in labels),
-        quiet=None if quiet == NONE else QuietHours(*(_minute(end) for end in quiet.split("-"))),
+        quiet=_quiet(quiet),
         text=f"{' '.join(labels) or NONE}; quiet {quiet}",
     )
+
+
+def _quiet(text: str) -> QuietHours | None:
+    return None if text == NONE else QuietHours(*(_minute(end) for end in text.split("-")))
 
 
 def _minute(shown: str) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, false, select, true, update
+from sqlalchemy import BindParameter, Row, Select, and_, bindparam, false, select, true, update
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
@@ -41,25 +41,30 @@ SHARED = "shared"
 
 _patient, _visit, _row = Patient.__table__.c, Appointment.__table__.c, Notification.__table__.c
 # For visits that others may know of, and for private ones.
-_PERSON = select(
+_PEOPLE = select(
+    _patient.id,
     _patient.deceased_on,
     _patient.reminders_stopped_at,
     first_email(false()).label("contact_id"),
     first_email(true()).label("own_contact_id"),
-).where(_patient.id == bindparam("patient_id"))
+)
 _AHEAD = (
     select(
-        _visit.id.label("visit_id"), _visit.status, _visit.sequence.label("visit_sequence"), _visit.starts_at,
-        _visit.booked_at, _visit.requested_at, _visit.is_private, _visit.visit_type_id, _visit.mode,
+        _visit.patient_id, _visit.id.label("visit_id"), _visit.status, _visit.sequence.label("visit_sequence"),
+        _visit.starts_at, _visit.booked_at, _visit.requested_at, _visit.is_private, _visit.visit_type_id, _visit.mode,
         _visit.shown_window_min, _visit.reminder_rules, Location.zone, _row.id, _row.event, _row.sequence, _row.facts,
         _row.delivery, _row.contact_point_id, _row.detail, _row.created_at, _row.due_at, _row.sent_at,
     )
     .select_from(Appointment)
     .join(Location, Location.id == _visit.location_id)
     .outerjoin(Notification, and_(_row.appointment_id == _visit.id, _row.recipient == Recipient.PATIENT))
-    .where(_visit.patient_id == bindparam("patient_id"), _visit.starts_at > bindparam("now", type_=UTCDateTime))
+    .where(_visit.starts_at > bindparam("now", type_=UTCDateTime))
     .order_by(_visit.id, _row.id)
 )  # fmt: skip
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+# Of one patient, as in every reservation, which is a little faster; and of several.
+_ONE = _PEOPLE.where(_patient.id == bindparam("id")), _AHEAD.where(_visit.patient_id == bindparam("id"))
+_SEVERAL = _PEOPLE.where(_patient.id.in_(_IDS)), _AHEAD.where(_visit.patient_id.in_(_IDS))
 _CHANGED = ("delivery", "detail", "due_at", "next_try_at", "contact_point_id")
 # Race: a sender may have taken the message since it was read; then it is judged there.
 _CHANGE = (
@@ -95,25 +100,57 @@ def plan_for(session: Session, patient_id: int) -> None:
 
     Source: UC6.2.
     """
-    now = clock.now()
-    person = run(session, _PERSON, {"patient_id": patient_id}).one()
-    visits = _read(session, patient_id, person, now)
+    _plan(session, *_ONE, {"id": patient_id})
+
+
+def plan_for_all(session: Session, patient_ids: Iterable[int]) -> None:
+    """As `plan_for`, for several patients: read and written together."""
+    ids = sorted(set(patient_ids))
+    if ids:
+        _plan(session, *_SEVERAL, {"ids": ids})
+
+
+def _plan(session: Session, people: Select[Any], ahead: Select[Any], whose: dict[str, Any]) -> None:
+    now, settings = clock.now(), load_settings(session)
+    persons = {person.id: person for person in run(session, people, whose)}
+    visits_of = _read(session, ahead, whose, persons, now, settings)
+    # Visits before messages, as everywhere.
+    _note_rules(session, [visit for visits in visits_of.values() for visit in visits])
+    new: list[dict[str, Any]] = []
+    for patient_id, visits in visits_of.items():
+        new += _bring_in_line(session, persons[patient_id], visits, now)
+    if new:
+        ledger.write(session, new)
+
+
+def _bring_in_line(session: Session, person: Row[Any], visits: list[_Visit], now: datetime) -> list[dict[str, Any]]:
+    """Change or take back what is written for one patient; returns what is to be written."""
     why_none = "deceased" if person.deceased_on else "opted_out" if person.reminders_stopped_at else None
     reachable = [visit.ahead for visit in visits if visit.ahead and visit.contact_id is not None]
     slots = plan([] if why_none else reachable, now)
-    # Visits before messages, as everywhere.
-    _note_rules(session, visits)
+    new: list[dict[str, Any]] = []
     for visit in visits:
         _take_back(session, visit, slots, why_none)
-        _put(session, patient_id, visit, slots)
+        new += _put(session, person.id, visit, slots)
+    return new
 
 
-def _read(session: Session, patient_id: int, person: Row[Any], now: datetime) -> list[_Visit]:
-    settings = load_settings(session)
-    by_visit: dict[int, list[Row[Any]]] = defaultdict(list)
-    for row in run(session, _AHEAD, {"patient_id": patient_id, "now": now}):
-        by_visit[row.visit_id].append(row)
-    return [_visit_of(rows, person, settings) for rows in by_visit.values()]
+def _read(
+    session: Session,
+    ahead: Select[Any],
+    whose: dict[str, Any],
+    persons: dict[int, Row[Any]],
+    now: datetime,
+    settings: Settings,
+) -> dict[int, list[_Visit]]:
+    """The visits ahead of some patients, by patient."""
+    by_visit: dict[tuple[int, int], list[Row[Any]]] = defaultdict(list)
+    for row in run(session, ahead, {**whose, "now": now}):
+        by_visit[row.patient_id, row.visit_id].append(row)
+    found: dict[int, list[_Visit]] = defaultdict(list)
+    for (patient_id, _), rows in by_visit.items():
+        found[patient_id].append(_visit_of(rows, persons[patient_id], settings))
+    return found
 
 
 def _visit_of(rows: list[Row[Any]], person: Row[Any], settings: Settings) -> _Visit:
@@ -182,8 +219,8 @@ def _why_not(visit: _Visit, reminder: Row[Any]) -> str:
     return "no_address" if visit.contact_id is None else "replanned"
 
 
-def _put(session: Session, patient_id: int, visit: _Visit, slots: dict[tuple[int, str], Slot]) -> None:
-    """Write what is planned, or change what was written of it."""
+def _put(session: Session, patient_id: int, visit: _Visit, slots: dict[tuple[int, str], Slot]) -> list[dict[str, Any]]:
+    """Change what was written of what is planned; returns the rest of it, to be written."""
     written = {offset_of(row).label: row for row in visit.reminders if visit.is_of_now(row)}
     new = []
     for offset in visit.ahead.rules.offsets if visit.ahead else ():
@@ -192,8 +229,7 @@ def _put(session: Session, patient_id: int, visit: _Visit, slots: dict[tuple[int
             new.append(_new(patient_id, visit, offset.label, slot))
         elif slot is not None and row is not None:
             _change(session, row, *_state(slot), slot.due_at, visit.contact_id)
-    if new:
-        ledger.write(session, new)
+    return new
 
 
 def _state(slot: Slot) -> tuple[Delivery, str | None]:

@@ -12,7 +12,7 @@ from clinic_portal import clock
 from clinic_portal.database import writing
 from clinic_portal.models import Appointment, Patient, Status
 from clinic_portal.notifications.reminder_rules import rules_for
-from clinic_portal.notifications.reminders import plan_for
+from clinic_portal.notifications.reminders import plan_for_all
 from clinic_portal.settings import Settings, load_settings
 
 BATCH = 50
@@ -48,8 +48,7 @@ def plan_some(session: Session, *, limit: int = BATCH) -> list[int]:
     session.execute(
         select(Patient.id).where(Patient.id.in_(patient_ids)).order_by(Patient.id).with_for_update(key_share=True)
     )
-    for patient_id in patient_ids:
-        plan_for(session, patient_id)
+    plan_for_all(session, patient_ids)
     return patient_ids
 
 

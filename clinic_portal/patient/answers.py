@@ -19,6 +19,7 @@ from clinic_portal.models import (
     Account,
     Audience,
     ClinicSession,
+    ContinuityWish,
     Hold,
     Location,
     Mode,
@@ -32,7 +33,6 @@ from clinic_portal.models import (
 from clinic_portal.patient.reading import read_continuity, read_mode, read_public_id, read_safety, write_safety
 from clinic_portal.profile.needs_form import read_ticked
 from clinic_portal.scheduling import masks
-from clinic_portal.scheduling.continuity import Continuity
 from clinic_portal.scheduling.modes import offered_modes
 from clinic_portal.scheduling.safety import SafetyAnswer, from_kept
 from clinic_portal.scheduling.search import Search, Terms, load_terms
@@ -53,7 +53,7 @@ class Answers:
     any_place: bool = False
     location: Location | None = None
     needs: frozenset[Need] | None = None
-    continuity: Continuity = Continuity.NONE
+    continuity: ContinuityWish = ContinuityWish.NONE
     # The kept time whose answers are being changed.
     kept_id: str | None = None
     # Whether there was anything to choose from.
@@ -76,7 +76,7 @@ class Answers:
             found["place"] = self.location.public_id if self.location else ANY_PLACE
         if self.needs is not None:
             found["needs"] = sorted(self.needs) or ["none"]
-        if self.continuity is not Continuity.NONE:
+        if self.continuity is not ContinuityWish.NONE:
             found["same"] = self.continuity.value
         if self.kept_id:
             found["kept"] = self.kept_id
@@ -255,7 +255,7 @@ def answers_of(account: Account, hold: Hold) -> Answers:
         location=db.session().get(Location, location_id) if location_id else None,
         needs=frozenset(Need(value) for value in hold.wishes["needs"]),
         mode=hold.mode,
-        continuity=Continuity(hold.wishes["continuity"]),
+        continuity=ContinuityWish(hold.wishes["continuity"]),
         has_several_people=len(patients_for(account)) > 1,
         has_several_modes=len(modes_for(db.session(), hold.visit_type)) > 1,
         has_several_places=not is_remote and has_several_places(db.session(), hold.visit_type),

@@ -8,12 +8,11 @@ from flask import Response, request
 
 from clinic_portal.accounts import signed_in, signed_in_account
 from clinic_portal.languages import _
-from clinic_portal.models import REMOTE, Account
+from clinic_portal.models import REMOTE, Account, ContinuityWish
 from clinic_portal.patient.answers import Answers, read_answers
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.choosing import Choosing, keep_time, show_times, with_days
 from clinic_portal.patient.going_on import written_for
-from clinic_portal.scheduling.continuity import Continuity
 from clinic_portal.web import see_other
 
 
@@ -44,7 +43,7 @@ def choosing_to_book(account: Account, answers: Answers) -> Choosing:
     """The times page of a new visit."""
     assert answers.visit_type
     any_place = replace(answers, any_place=True, location=None)
-    anybody = replace(answers, continuity=Continuity.NONE)
+    anybody = replace(answers, continuity=ContinuityWish.NONE)
     note, call_number, is_private = written_for(account, answers)
     return Choosing(
         account=account,
@@ -56,7 +55,7 @@ def choosing_to_book(account: Account, answers: Answers) -> Choosing:
         endpoint="patient.times",
         values=answers.query(),
         any_place_url=any_place.url("patient.times") if answers.location else None,
-        anybody_url=anybody.url("patient.times") if answers.continuity is Continuity.SAME_ONLY else None,
+        anybody_url=anybody.url("patient.times") if answers.continuity is ContinuityWish.SAME_ONLY else None,
         note=note,
         call_number=call_number,
         is_private=is_private,

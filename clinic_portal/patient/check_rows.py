@@ -6,13 +6,12 @@ from typing import Any
 
 from clinic_portal.database import db
 from clinic_portal.languages import _, ngettext
-from clinic_portal.models import REMOTE, Account, Hold, Mode, Need
+from clinic_portal.models import REMOTE, Account, ContinuityWish, Hold, Mode, Need
 from clinic_portal.patient.answers import Answers, answers_of
 from clinic_portal.patient.choosing import CONTINUITY_WORDS
 from clinic_portal.patient.mode_words import MODE_WORDS, how_told
 from clinic_portal.patient.needs import told
 from clinic_portal.patient.reach import phones_of, way_told
-from clinic_portal.scheduling.continuity import Continuity
 from clinic_portal.scheduling.needs import needs_of
 from clinic_portal.settings import load_settings
 from clinic_portal.wording import when_told
@@ -83,7 +82,7 @@ def _needs(answers: Answers, patient_id: int) -> list[str]:
 
 
 def _who_with(answers: Answers) -> list[Row]:
-    if answers.continuity is Continuity.NONE:
+    if answers.continuity is ContinuityWish.NONE:
         return []
     return [_row(_("Who with"), [_(CONTINUITY_WORDS[answers.continuity])], "time")]
 

@@ -14,13 +14,12 @@ from clinic_portal.accounts import actor_for, rights_of
 from clinic_portal.database import db
 from clinic_portal.errors import DomainError, InvalidRequest, NotFound, PatientBusy, SlotTaken
 from clinic_portal.languages import N_, _
-from clinic_portal.models import Account, Appointment, Mode, Relation
+from clinic_portal.models import Account, Appointment, ContinuityWish, Mode, Relation
 from clinic_portal.patient import days
 from clinic_portal.patient.answers import terms_for
 from clinic_portal.patient.cards import card_of
 from clinic_portal.patient.mode_words import MODE_WORDS
 from clinic_portal.patient.reading import read_date, read_instant, read_part, read_private
-from clinic_portal.scheduling.continuity import Continuity
 from clinic_portal.scheduling.holds import hold_slot
 from clinic_portal.scheduling.search import Search, Terms
 from clinic_portal.scheduling.times import FreeTime, is_known_as_taken, nearest_alternatives
@@ -29,9 +28,9 @@ from clinic_portal.web import page, see_other
 from clinic_portal.wording import say, when_told
 
 CONTINUITY_WORDS = {
-    Continuity.NONE: N_("Anybody who is free"),
-    Continuity.PREFER_SAME: N_("The same person as last time, if possible"),
-    Continuity.SAME_ONLY: N_("Only the same person as last time"),
+    ContinuityWish.NONE: N_("Anybody who is free"),
+    ContinuityWish.PREFER_SAME: N_("The same person as last time, if possible"),
+    ContinuityWish.SAME_ONLY: N_("Only the same person as last time"),
 }
 
 
@@ -270,7 +269,7 @@ def _same(choosing: Choosing, terms: Terms) -> dict[str, Any] | None:
         for one, words in CONTINUITY_WORDS.items()
     ]
     hidden = [(name, value) for name, found in choosing.values.items() for value in _listed(found) if name != "same"]
-    is_asked = wish is not Continuity.NONE
+    is_asked = wish is not ContinuityWish.NONE
     told = _(CONTINUITY_WORDS[wish]) if is_asked else None
     return {"options": options, "hidden": hidden, "url": url_for(choosing.endpoint), "told": told}
 

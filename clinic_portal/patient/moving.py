@@ -6,14 +6,13 @@ from flask import Response, url_for
 
 from clinic_portal.accounts import actor_for, appointment_for, signed_in, signed_in_account
 from clinic_portal.database import db
-from clinic_portal.errors import BadTransition, TooLateToMove
+from clinic_portal.errors import BadTransition, NotFound, TooLateToMove
 from clinic_portal.languages import N_, _
-from clinic_portal.models import REMOTE, Account, Appointment, Location, Need
+from clinic_portal.models import REMOTE, Account, Appointment, ContinuityWish, Location, Need
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.cards import card_of
 from clinic_portal.patient.choosing import Choosing, keep_time, show_times, with_days
 from clinic_portal.patient.reading import read_public_id
-from clinic_portal.scheduling.continuity import Continuity
 from clinic_portal.scheduling.search import Search
 
 
@@ -35,6 +34,9 @@ def hold_to_move(public_id: str) -> Response:
 
 def _movable(account: Account, public_id: str) -> Appointment:
     visit = appointment_for(account, read_public_id(public_id))
+    if visit.starts_at is None:
+        # A request has no time that could be changed.
+        raise NotFound
     card = card_of(visit)
     if not card.can_cancel:
         raise BadTransition(N_("This appointment can no longer be changed."))
@@ -55,7 +57,7 @@ def choosing_to_move(account: Account, visit: Appointment) -> Choosing:
             location_id=location_id,
             needs=frozenset(Need(need) for need in visit.wishes.get("needs", [])),
             mode=visit.mode,
-            continuity=Continuity(visit.wishes.get("continuity", Continuity.NONE)),
+            continuity=ContinuityWish(visit.wishes.get("continuity", ContinuityWish.NONE)),
             account_id=account.id,
             moving_id=visit.id,
             by=actor_for(account, visit.patient_id).kind,

@@ -12,8 +12,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from clinic_portal import clock
 from clinic_portal.errors import InvalidRequest, NotFound
 from clinic_portal.languages import N_, _
-from clinic_portal.models import MODE_BIT, CancelReason, Mode, Patient, VisitType
-from clinic_portal.scheduling.continuity import Continuity
+from clinic_portal.models import MODE_BIT, CancelReason, ContinuityWish, Mode, Patient, VisitType
 from clinic_portal.scheduling.safety import SafetyAnswer
 
 INSTANT = "%Y%m%dT%H%MZ"
@@ -99,14 +98,14 @@ def read_mode(text: str) -> Mode:
     return mode
 
 
-def read_continuity(text: str | None) -> Continuity:
+def read_continuity(text: str | None) -> ContinuityWish:
     """How much it matters to see the same person; no answer means that it does not.
 
     Raises: NotFound.
     """
     if not text:
-        return Continuity.NONE
-    wish = next((wish for wish in Continuity if wish.value == text), None)
+        return ContinuityWish.NONE
+    wish = next((wish for wish in ContinuityWish if wish.value == text), None)
     if wish is None:
         raise NotFound
     return wish

@@ -16,7 +16,7 @@ from clinic_portal.accounts import (
     signed_in_account,
 )
 from clinic_portal.database import db
-from clinic_portal.errors import InvalidRequest, NotAllowed
+from clinic_portal.errors import InvalidRequest, NotAllowed, NotFound
 from clinic_portal.languages import _
 from clinic_portal.models import Appointment, Status
 from clinic_portal.notifications.messages import calendar_file
@@ -127,7 +127,11 @@ def cancelled(public_id: str) -> Response:
 
 
 def _visit(public_id: str) -> Appointment:
-    return appointment_for(signed_in_account(), read_public_id(public_id))
+    visit = appointment_for(signed_in_account(), read_public_id(public_id))
+    if visit.starts_at is None:
+        # A request: it has no time to show, move or cancel yet.
+        raise NotFound
+    return visit
 
 
 def _card(visit: Appointment) -> Card:

@@ -7,6 +7,7 @@ help), load (even work relative to the time offered that day), gaps (leave no fr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import mul
@@ -18,10 +19,10 @@ from sqlalchemy.orm import Session, aliased
 from clinic_portal import clock
 from clinic_portal.catalogue import Catalogue
 from clinic_portal.errors import PatientBusy, SlotTaken
-from clinic_portal.models import Practitioner, PractitionerVisitType
+from clinic_portal.models import ContinuityWish, Practitioner, PractitionerVisitType
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.claims import Part, Piece, claim, close_dead_holds, lock_parts, without
-from clinic_portal.scheduling.continuity import USUAL, Continuity
+from clinic_portal.scheduling.continuity import USUAL
 from clinic_portal.scheduling.search import Doer, OwnVisit, Terms, own_visits
 from clinic_portal.scheduling.strips import cells_touched
 from clinic_portal.scheduling.times import WorkStretch, offered_starts, read_stretches
@@ -84,28 +85,38 @@ def find_candidates(
     """
     terms.check_start(starts_at)
     cell = masks.to_cell(starts_at, terms.grid_min)
-    day = _day_of(starts_at, terms)
+    day = day_of(starts_at, terms)
     stretches = read_stretches(session, terms, *day, dead)
     fitting = [stretch for stretch in stretches if _fits(stretch, terms, cell)]
     _refuse_overlap_of_patient(session, terms, starts_at, fitting)
-    if not fitting:
-        return []
-    skills, offered = (
-        terms.catalogue.made(_skills, terms.search.visit_type_id, terms.grid_min),
-        _offered(stretches, day),
-    )
+    return rank(fitting, terms, cell, read_skills(terms), stretches, day) if fitting else []
+
+
+def rank(
+    fitting: list[WorkStretch],
+    terms: Terms,
+    cell: int,
+    skills: dict[int, Skills],
+    around: Iterable[WorkStretch],
+    day: Piece,
+) -> list[Candidate]:
+    """Those who could take a visit that starts at a cell, best first; the order is the same for the same state.
+
+    Args: around, at least all time of these practitioners on the day, which is given by its cells.
+    """  # fmt: skip
+    offered = _offered(around, day)
     weights = [terms.settings.number(f"weight_{name}") for name in SCORES]
     scored = [_scored(stretch, terms, cell, skills, offered, weights) for stretch in fitting]
-    return sorted(scored, key=lambda candidate: _rank(candidate, terms))
+    return sorted(scored, key=lambda candidate: _order(candidate, terms))
 
 
-def _rank(candidate: Candidate, terms: Terms) -> tuple[bool, float, int, int]:
+def _order(candidate: Candidate, terms: Terms) -> tuple[bool, float, int, int]:
     """Best first; whoever wishes to see the same person gets that person before anybody who scores better."""
-    is_wished = terms.search.continuity is not Continuity.NONE and candidate.practitioner_id == terms.same_id
+    is_wished = terms.search.continuity is not ContinuityWish.NONE and candidate.practitioner_id == terms.same_id
     return not is_wished, -candidate.total, candidate.practitioner_id, candidate.location_id
 
 
-def _day_of(starts_at: datetime, terms: Terms) -> Piece:
+def day_of(starts_at: datetime, terms: Terms) -> Piece:
     """The cells of the local day around an instant, over all places."""
     bounds = [clock.day_bounds(clock.local_date(starts_at, zone), zone) for zone in set(terms.zones.values())]
     return cells_touched(min(low for low, _ in bounds), max(high for _, high in bounds), terms.grid_min)
@@ -139,7 +150,7 @@ def _met(doer: Doer, starts_at: datetime, own: list[OwnVisit], terms: Terms) -> 
     return [visit for visit in own if visit.starts_at < ends_at and visit.ends_at > starts_at]
 
 
-def _offered(stretches: list[WorkStretch], day: Piece) -> dict[int, tuple[int, int]]:
+def _offered(stretches: Iterable[WorkStretch], day: Piece) -> dict[int, tuple[int, int]]:
     """For each practitioner how many cells that day are free, of how many."""
     offered: dict[int, tuple[int, int]] = {}
     for practitioner_id, _, (first, count, _), usable, _ in stretches:
@@ -182,6 +193,11 @@ _SKILLS = (
     )
     .group_by(PractitionerVisitType.practitioner_id)
 )
+
+
+def read_skills(terms: Terms) -> dict[int, Skills]:
+    """How much those who do such visits are needed for others."""
+    return terms.catalogue.made(_skills, terms.search.visit_type_id, terms.grid_min)
 
 
 def _skills(found: Catalogue, visit_type_id: int, grid_min: int) -> dict[int, Skills]:
@@ -262,7 +278,7 @@ def place(
         if old is not None and old.parts:
             lock_parts(session, [*old.parts, *candidate.parts])
         if claim(session, candidate.parts, _to_claim(candidate, old)):
-            return _placement(candidate, terms, len(candidates), lost)
+            return placement_of(candidate, terms, len(candidates), lost)
     raise SlotTaken
 
 
@@ -271,7 +287,8 @@ def _to_claim(candidate: Candidate, old: OldTime | None) -> list[Piece]:
     return without(candidate.block, own)
 
 
-def _placement(candidate: Candidate, terms: Terms, candidates: int, lost: int) -> Placement:
+def placement_of(candidate: Candidate, terms: Terms, candidates: int, lost: int) -> Placement:
+    """What a candidate means for the visit, once its cells are claimed."""
     starts_at, ends_at = (masks.to_instant(cell, terms.grid_min) for cell in candidate.visit)
     blocked_from, blocked_until = (masks.to_instant(cell, terms.grid_min) for cell in candidate.block)
     choice = {

@@ -32,6 +32,7 @@ from clinic_portal.models import (
     columns_of,
 )
 from clinic_portal.notifications import outbox
+from clinic_portal.notifications.request_outbox import wake_queue
 from clinic_portal.scheduling import claims, submissions
 from clinic_portal.scheduling.assignment import Placement
 from clinic_portal.scheduling.holds import let_go, take_over
@@ -41,14 +42,13 @@ from clinic_portal.scheduling.notes import allowed_note, clean_note
 from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.scheduling.privacy import privacy_of
 from clinic_portal.scheduling.referrals import give_back_referral, use_referral
+from clinic_portal.scheduling.request_rows import close_request_tasks, leave_queue
 from clinic_portal.scheduling.search import Search, Terms, load_terms, own_visits
 from clinic_portal.scheduling.transitions import check_step
 from clinic_portal.scheduling.visits import TOLD, check_movable, give_back, lock_visit, time_to_give_back
 from clinic_portal.scheduling.windows import place_as_told
 from clinic_portal.settings import load_settings
 
-# Until when a routine visit should have been found. Source: clinic.md 5, class targets.
-ROUTINE_TARGET = timedelta(days=14)
 ORIGIN_OF = {
     ActorKind.PATIENT: Origin.PATIENT_ONLINE,
     ActorKind.PROXY: Origin.PROXY_ONLINE,
@@ -108,7 +108,7 @@ def reserve_slot(
     if terms.limits.rules.who_may_book is WhoMayBook.REFERRED:
         use_referral(db, visit, day)
     add_at_once(db, visit)
-    _note_attempt(db, visit, placement, terms.now)
+    note_attempt(db, visit, placement, terms.now)
     record(db, actor, "reserve", visit, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
     arrange_interpreter(db, visit)
     outbox.tell_booked(db, visit)
@@ -142,10 +142,11 @@ def _take(
     # Since the time was held, the patient may have booked something else.
     if busy := own_visits(session, search, hold.starts_at, hold.ends_at):
         raise PatientBusy(appointment_id=busy[0].appointment_id)
-    return _placement_of(hold), terms
+    return placement_of_hold(hold), terms
 
 
-def _placement_of(hold: Hold) -> Placement:
+def placement_of_hold(hold: Hold) -> Placement:
+    """The time that a hold keeps, as a placement."""
     return Placement(
         hold.practitioner_id, hold.location_id, hold.starts_at, hold.ends_at, hold.blocked_from, hold.blocked_until,
         hold.choice, hold.choice["candidates"], 0, hold.extra_minutes,
@@ -166,16 +167,21 @@ def _new_visit(
         origin=origin,
         booked_by_account_id=actor.account_id,
         requested_at=terms.now,
-        target_at=terms.now + ROUTINE_TARGET,
+        # As a routine request would have. Source: clinic.md 5, class targets.
+        target_at=terms.now + timedelta(days=terms.settings.number("target_routine_days", search.visit_type_id)),
         booked_at=terms.now,
         wishes=search.wishes(),
         safety_answer=terms.safety_kept(),
         **way_to_meet,
-        **_time_of(placement, terms),
+        **time_of(placement, terms.window_min),
     )
 
 
-def _time_of(placement: Placement, terms: Terms) -> dict[str, Any]:
+def time_of(placement: Placement, window_min: int) -> dict[str, Any]:
+    """The columns of a visit that say when, where and with whom it is.
+
+    Args: window_min, how long the stretch of the day is that the patient is told.
+    """
     return {
         "practitioner_id": placement.practitioner_id,
         "location_id": placement.location_id,
@@ -187,7 +193,7 @@ def _time_of(placement: Placement, terms: Terms) -> dict[str, Any]:
         "blocked_from": placement.blocked_from,
         "blocked_until": placement.blocked_until,
         "extra_minutes": placement.extra_minutes,
-        "shown_window_min": terms.window_min,
+        "shown_window_min": window_min,
         "choice": placement.choice,
     }
 
@@ -195,7 +201,8 @@ def _time_of(placement: Placement, terms: Terms) -> dict[str, Any]:
 _ATTEMPT = insert(Attempt)
 
 
-def _note_attempt(session: Session, visit: Appointment, placement: Placement, now: datetime) -> None:
+def note_attempt(session: Session, visit: Appointment, placement: Placement, now: datetime) -> None:
+    """Keep how a visit came to its practitioner."""
     attempt = {
         "appointment_id": visit.id,
         "made_at": now,
@@ -248,15 +255,14 @@ def _move(
     if starts_at == old_starts_at:
         raise BadTransition(N_("Choose a time other than the one you have."))
     placement, terms = _exchange(session, actor, visit, search, starts_at, hold_id)
-    for name, value in _time_of(placement, terms).items():
+    for name, value in time_of(placement, terms.window_min).items():
         setattr(visit, name, value)
     visit.version += 1
     visit.sequence += 1
-    # Whoever said that they will come said it of the old time.
-    visit.confirmation, visit.confirmed_at, visit.confirmed_via = Confirmation.NOT_ASKED, None, None
+    unconfirm(visit)
     visit.wishes = terms.search.wishes()
     session.flush()
-    _note_attempt(session, visit, placement, terms.now)
+    note_attempt(session, visit, placement, terms.now)
     record(session, actor, "move", visit, before=before, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
     arrange_interpreter(session, visit)
     outbox.tell_moved(
@@ -267,6 +273,12 @@ def _move(
         old_location_id=old_location_id,
         old_window_min=old_window_min,
     )
+    wake_queue()
+
+
+def unconfirm(visit: Appointment) -> None:
+    """Whoever said that they will come said it of the time before the move."""
+    visit.confirmation, visit.confirmed_at, visit.confirmed_via = Confirmation.NOT_ASKED, None, None
 
 
 def _exchange(
@@ -283,7 +295,7 @@ def _exchange(
     elif busy := own_visits(session, search, hold.starts_at, hold.ends_at):
         raise PatientBusy(appointment_id=busy[0].appointment_id)
     else:
-        placement = _placement_of(hold)
+        placement = placement_of_hold(hold)
     # New visits lie in lane 0.
     same_lane = (placement.practitioner_id, 0) == (visit.practitioner_id, visit.lane)
     taken = claims.piece_of(placement.blocked_from, placement.blocked_until, terms.grid_min)
@@ -335,6 +347,7 @@ def carry_out_cancel(
     dismiss_interpreter(session, visit)
     if visit.starts_at is not None and visit.starts_at > now:
         outbox.tell_cancelled(session, visit)
+    wake_queue()
 
 
 def _mark_cancelled(
@@ -342,6 +355,7 @@ def _mark_cancelled(
 ) -> None:
     settings = load_settings(session)
     give_back(session, visit, settings.number("grid_min"))
+    _end_waiting(session, actor, visit, "cancelled")
     late = timedelta(minutes=settings.number("late_cancel_min", visit.visit_type_id))
     give_back_referral(session, visit)
     visit.status = Status.CANCELLED
@@ -352,6 +366,12 @@ def _mark_cancelled(
     visit.outcome_code = Outcome.CANCELLED_BY_CLINIC if actor.is_clinic else Outcome.CANCELLED_BY_PATIENT
     visit.version += 1
     visit.sequence += 1
+
+
+def _end_waiting(session: Session, actor: Actor, visit: Appointment, outcome: str) -> None:
+    """Neither the queue nor anybody at the clinic has to do anything any more for what was a request."""
+    leave_queue(visit)
+    close_request_tasks(session, actor, [visit.id], outcome)
 
 
 # What a step other than booking, moving and cancelling is called in the audit log.
@@ -392,6 +412,8 @@ def change_status(
         visit.sequence += 1
         dismiss_interpreter(db, visit)
         give_back_referral(db, visit)
+    if visit.is_request or to is Status.ENTERED_IN_ERROR:
+        _end_waiting(db, actor, visit, to.value)
     _mark(visit, to, now, came_too_late)
     db.flush()
     action = "undo" if step.is_undo else ACTION[to]

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, and_, bindparam, or_, select, update
+from sqlalchemy import BigInteger, and_, bindparam, case, or_, select, update
 from sqlalchemy.orm import Session
 
+from clinic_portal import clock
 from clinic_portal.database import lock_rows, run
 from clinic_portal.models import (
     ACTIVE,
@@ -19,6 +20,7 @@ from clinic_portal.models import (
     HoldEnd,
     Practitioner,
     SessionStatus,
+    UTCDateTime,
 )
 from clinic_portal.scheduling import masks
 
@@ -58,7 +60,14 @@ _RELEASE = (
         ClinicSession.first_cell == bindparam("was_first_cell"),
         ClinicSession.cell_count == bindparam("was_cell_count"),
     )
-    .values(free=ClinicSession.free.bitwise_or(bindparam("cells", type_=BigInteger)))
+    .values(
+        free=ClinicSession.free.bitwise_or(bindparam("cells", type_=BigInteger)),
+        # Whoever waits for such time is tried on it: see `queue.py`.
+        opened_at=case(
+            (ClinicSession.bookable_from > bindparam("now", type_=UTCDateTime), ClinicSession.bookable_from),
+            else_=bindparam("now", type_=UTCDateTime),
+        ),
+    )
     .execution_options(synchronize_session=False)
 )
 _PARTS = (
@@ -92,9 +101,14 @@ def claim(session: Session, parts: Iterable[Part], pieces: list[Piece]) -> bool:
         for part in sorted(parts, key=lambda part: part.session_id)
         if (mask := sum(part.mask(piece) for piece in pieces))
     ]
-    if len(wanted) == 1:
-        return _claim_part(session, *wanted[0])
-    # Race: a visit over two sessions. A savepoint gives the first back, with its lock, when the second is taken.
+    return _claim_part(session, *wanted[0]) if len(wanted) == 1 else claim_masks(session, wanted)
+
+
+def claim_masks(session: Session, wanted: Iterable[tuple[Part, int]]) -> bool:
+    """Take cells of several sessions, all or nothing. Args: in the order of the sessions' ids, or two could deadlock.
+
+    # Race: a savepoint gives what was taken back, with its locks, when something is not free any more.
+    """
     savepoint = session.begin_nested()
     if all(_claim_part(session, part, mask) for part, mask in wanted):
         savepoint.commit()
@@ -107,7 +121,7 @@ def _claim_part(session: Session, part: Part, mask: int) -> bool:
     return _changed(session, _CLAIM, part, {"cells": mask, "other_cells": ALL_BITS & ~mask})
 
 
-def _changed(session: Session, statement: Any, part: Part, values: dict[str, int]) -> bool:
+def _changed(session: Session, statement: Any, part: Part, values: dict[str, Any]) -> bool:
     where = {"session_id": part.session_id, "was_first_cell": part.first_cell, "was_cell_count": part.cell_count}
     return run(session, statement, {**where, **values}).rowcount == 1
 
@@ -126,7 +140,7 @@ def release(session: Session, practitioner_id: int, lane: int, pieces: Iterable[
     """Give cells back; those that no session covers any more are nobody's. Call `lock_practitioner` before."""
     for piece in pieces:
         for part in parts_of(session, practitioner_id, lane, piece):
-            _changed(session, _RELEASE, part, {"cells": part.mask(piece)})
+            _changed(session, _RELEASE, part, {"cells": part.mask(piece), "now": clock.now()})
 
 
 def parts_of(session: Session, practitioner_id: int, lane: int, piece: Piece) -> list[Part]:

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 
 SEEN_LAST, USUAL = "seen_last", "usual"
-
-
-class Continuity(enum.StrEnum):
-    """How much it matters: not at all, as far as somebody else could be had at that time too, or above all."""
-
-    NONE = "none"
-    PREFER_SAME = "prefer_same"
-    SAME_ONLY = "same_only"
 
 
 def same_person(familiar: Mapping[int, str]) -> int | None:

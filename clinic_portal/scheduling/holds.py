@@ -152,7 +152,7 @@ def release_hold(db: Session, *, actor: Actor, hold_id: int) -> None:
     Raises: NotFound when there is no such hold of this account.
     """
     hold = db.get(Hold, hold_id)
-    if hold is None or hold.account_id != actor.account_id:
+    if hold is None or hold.account_id is None or hold.account_id != actor.account_id:
         raise NotFound
     # Only this one: another page of the account may keep a newer time.
     still_open = [row for row in claims.open_holds_of(db, hold.account_id) if row.id == hold_id]

@@ -6,7 +6,7 @@ Everything counts for the patient, whoever books. The desk is not limited.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -65,6 +65,8 @@ class Person:
     birth_on: date | None
     is_known: bool
     visits: tuple[KnownVisit, ...]
+    # The clinic has asked them to book this very kind of visit.
+    is_invited: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ class Limits:
 
     def _not_for(self, person: Person) -> NotBookableOnline | None:
         who, name = self.rules.who_may_book, self.rules.name
+        if person.is_invited:
+            return None
         if who is WhoMayBook.STAFF:
             return NotForThisPatient(
                 N_("%(name)s can only be booked by our staff. Call us, and we will look at it with you."),
@@ -248,13 +252,21 @@ def read_person(
     """
     # From midnight, so that the same page asks the same again.
     since = (now - timedelta(days=days_back + 1) - LONGEST_VISIT).replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = read_once(session, _VISITS, {"patient_id": patient_id, "since": since})
+    return person_of(found, rows, now=now, is_familiar=is_familiar, counts=counts)
+
+
+def person_of(
+    found: Any, rows: Iterable[Any], *, now: datetime, is_familiar: bool, counts: Callable[[Any], bool]
+) -> Person:
+    """A person from rows that were read: birth date and identity, and the visits that may count."""
     visits = tuple(
         KnownVisit(
             row.visit_type_id,
             clock.local_date(row.starts_at, row.zone),
             is_ahead=row.status == Status.BOOKED and row.ends_at > now,
         )
-        for row in read_once(session, _VISITS, {"patient_id": patient_id, "since": since})
+        for row in rows
         if counts(row)
     )
     return Person(found.birth_on, is_familiar or found.identity_status in IDENTIFIED, visits)

@@ -6,7 +6,7 @@ import secrets
 from datetime import timedelta
 from typing import Any
 
-from clinic_portal.errors import NumberMissing
+from clinic_portal.errors import ModeNotOffered, NumberMissing
 from clinic_portal.models import MAX_NUMBER, ContactKind, Mode, Modes
 from clinic_portal.profile.values import read_contact
 from clinic_portal.settings import ROOM, Settings
@@ -35,18 +35,28 @@ def clean_number(text: str | None) -> str | None:
     return number
 
 
-def way_to_meet(mode: Mode, call_number: str | None, settings: Settings) -> dict[str, Any]:
-    """The columns of a new visit that say how both sides meet.
+def way_asked(mode: Mode, call_number: str | None) -> dict[str, Any]:
+    """The columns of a request that say how both sides will meet; a room is made for the visit itself.
 
     Raises: NumberMissing for a visit by phone without a number; InvalidRequest for one that is none.
     """
-    if mode is Mode.PHONE:
-        number = clean_number(call_number)
-        if number is None:
-            raise NumberMissing
-        return {"mode": mode, "call_number": number}
+    if mode is not Mode.PHONE:
+        return {"mode": mode, "call_number": None}
+    number = clean_number(call_number)
+    if number is None:
+        raise NumberMissing
+    return {"mode": mode, "call_number": number}
+
+
+def way_to_meet(mode: Mode, call_number: str | None, settings: Settings) -> dict[str, Any]:
+    """The columns of a new visit that say how both sides meet.
+
+    Raises: as `way_asked`; ModeNotOffered by video where there are no rooms.
+    """
+    way = way_asked(mode, call_number)
     if mode is Mode.VIDEO:
+        if not settings.value("video_rooms"):
+            raise ModeNotOffered
         # 96 bits: nobody finds a room by trying names.
-        room = secrets.token_urlsafe(12)
-        return {"mode": mode, "join_url": settings.value("video_rooms").replace(ROOM, room)}
-    return {"mode": mode}
+        way["join_url"] = settings.value("video_rooms").replace(ROOM, secrets.token_urlsafe(12))
+    return way

@@ -54,6 +54,11 @@ def privacy_of(
     return is_private_by_default(session, patient_id, day, is_sensitive=is_sensitive)
 
 
+def privacy_of_request(session: Session, actor: Actor, patient_id: int, *, is_sensitive: bool) -> bool:
+    """As `privacy_of`, for a request, which has no day yet: its patient is as old as today."""
+    return privacy_of(session, actor, None, patient_id, _today(session), is_sensitive=is_sensitive)
+
+
 @writing
 def set_private(
     session: Session, *, actor: Actor, appointment_id: int, is_private: bool, expected_version: int | None = None

@@ -29,6 +29,7 @@ from clinic_portal.models import (
     ACTIVE,
     REMOTE,
     Appointment,
+    ContinuityWish,
     Location,
     Mode,
     Need,
@@ -38,17 +39,18 @@ from clinic_portal.models import (
     PractitionerVisitType,
     PreferenceKind,
     Status,
+    VisitInvitation,
     VisitType,
     WhoMayBook,
 )
 from clinic_portal.scheduling import masks
-from clinic_portal.scheduling.continuity import SEEN_LAST, USUAL, Continuity, same_person
+from clinic_portal.scheduling.continuity import SEEN_LAST, USUAL, same_person
 from clinic_portal.scheduling.limits import DAYS_A_MONTH, Limits, Rules, read_person, rules_of
 from clinic_portal.scheduling.modes import offered_modes
 from clinic_portal.scheduling.needs import GENDER_ASKED, INTERPRETED, extra_minutes, notice_for_interpreter
 from clinic_portal.scheduling.referrals import allowances_of
 from clinic_portal.scheduling.safety import SafetyAnswer
-from clinic_portal.settings import Settings, settings_in
+from clinic_portal.settings import Settings, settings_in, shown_window
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Search:
     needs: frozenset[Need] = frozenset()
     # A visit that is moved keeps its own, whatever stands here.
     mode: Mode = Mode.IN_PERSON
-    continuity: Continuity = Continuity.NONE
+    continuity: ContinuityWish = ContinuityWish.NONE
     account_id: int | None = None
     moving_id: int | None = None
     # In which role: the desk is not limited, and a proxy must not learn of private visits.
@@ -125,9 +127,7 @@ class Terms:
     @property
     def window_min(self) -> int:
         """How long the stretch of the day is that the patient is told; 0 where it is told to the minute."""
-        if self.search.mode is not Mode.PHONE:
-            return 0
-        return self.settings.number("shown_window_min", self.search.visit_type_id)
+        return shown_window(self.settings, self.search.mode, self.search.visit_type_id)
 
     @property
     def told_zone(self) -> str:
@@ -201,6 +201,13 @@ class Terms:
         refusal = self.refusal() or (on_that_day[0] if all(on_that_day) else None)
         if refusal is not None:
             raise refusal
+        self.check_safety()
+
+    def check_safety(self) -> None:
+        """Refuse where it must first be checked that this is no emergency.
+
+        Raises: SafetyAnswerMissing.
+        """
         safety, text = self.search.safety, self.limits.rules.emergency_signs
         if self.limits.asks_safety and not (safety and safety.stands(text, self.now)):
             raise SafetyAnswerMissing
@@ -271,9 +278,10 @@ _MOVED = select(Appointment.mode, Appointment.practitioner_id, Appointment.start
 )
 
 
-def load_terms(session: Session, search: Search) -> Terms:
+def load_terms(session: Session, search: Search, *, as_new: bool = False) -> Terms:
     """Read the clinic's terms for one search: a handful of small queries, none of which grows with history.
 
+    Args: as_new, with nobody in particular: for somebody who was never here.
     Raises: NotFound when the visit type or the place does not exist or is not offered; ModeNotOffered.
     """
     found = catalogue(session)
@@ -288,12 +296,12 @@ def load_terms(session: Session, search: Search) -> Terms:
     grid_min = settings.number("grid_min")
     patient = _patient(session, search)
     familiar, never = _history(patient, settings, now)
-    has_been_here = search.patient_id is None or bool(patient and patient[0].last_seen_at)
+    has_been_here = bool(patient and patient[0].last_seen_at) if search.patient_id is not None else not as_new
     limits = _limits(session, search, rules_of(visit_type, settings), settings, now, patient)
     zones, extra_cells = _zones(found, search), _extra_cells(search, settings, grid_min, moved)
     doers = _doers(found, search, grid_min, never, extra_cells, is_new=not has_been_here)
     same_id = same_person(familiar) if moved is None else moved.practitioner_id
-    if search.continuity is Continuity.SAME_ONLY:
+    if search.continuity is ContinuityWish.SAME_ONLY:
         doers = {id_: doer for id_, doer in doers.items() if id_ == same_id}
     return Terms(
         search=search,
@@ -338,9 +346,30 @@ def _limits(
         # A visit does not stand in its own way; and a refusal would tell a proxy of a private one.
         counts=lambda visit: visit.id != search.moving_id and not (visit.is_private and search.by is ActorKind.PROXY),
     )
+    if rules.who_may_book is not WhoMayBook.ANYONE:
+        person = replace(person, is_invited=is_invited(session, search.patient_id, search.visit_type_id, now))
     needs_referral = rules.who_may_book is WhoMayBook.REFERRED
     referrals = allowances_of(session, search.patient_id, search.visit_type_id) if needs_referral else ()
     return Limits(rules, person, is_move=search.moving_id is not None, referrals=referrals)
+
+
+_INVITED = (
+    select(VisitInvitation.id)
+    .where(
+        VisitInvitation.patient_id == bindparam("patient_id"),
+        VisitInvitation.visit_type_id == bindparam("visit_type_id"),
+        VisitInvitation.used_by_appointment_id.is_(None),
+        VisitInvitation.withdrawn_at.is_(None),
+        VisitInvitation.expires_at > bindparam("now"),
+    )
+    .limit(1)
+)
+
+
+def is_invited(session: Session, patient_id: int, visit_type_id: int, now: datetime) -> bool:
+    """Whether the clinic has asked this patient to book this kind of visit."""
+    values = {"patient_id": patient_id, "visit_type_id": visit_type_id, "now": now}
+    return run(session, _INVITED, values).first() is not None
 
 
 def _notice(

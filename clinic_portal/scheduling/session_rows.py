@@ -114,15 +114,20 @@ def write(session: Session, practitioner_id: int, found: Differences, grid_min: 
             update(ClinicSession), [{"id": row.id, **when} for row, when in zip(found.ended, ended, strict=True)]
         )
     if found.updated:
-        session.execute(update(ClinicSession), [{"id": row.id, **wish.terms._asdict()} for row, wish in found.updated])
+        session.execute(update(ClinicSession), [{"id": row.id, **_opened(wish)} for row, wish in found.updated])
     if added:
         session.execute(
             insert(ClinicSession),
             [
-                {"practitioner_id": practitioner_id, "location_id": wish.location_id, **wish.terms._asdict(), **when}
+                {"practitioner_id": practitioner_id, "location_id": wish.location_id, **_opened(wish), **when}
                 for wish, when in zip(found.added, added, strict=True)
             ],
         )
+
+
+def _opened(wish: PlannedSession) -> dict[str, Any]:
+    """The terms of a session that is new, or for others than before: whoever waits may have its time from now on."""
+    return {**wish.terms._asdict(), "opened_at": max(clock.now(), wish.terms.bookable_from)}
 
 
 def _lock(session: Session, row_ids: Sequence[int]) -> None:

@@ -19,6 +19,7 @@ from clinic_portal import clock
 from clinic_portal.database import db, writing
 from clinic_portal.errors import NotFound
 from clinic_portal.models import Location, Practitioner
+from clinic_portal.notifications.request_outbox import wake_queue
 from clinic_portal.scheduling import masks, session_rows
 from clinic_portal.scheduling.availability import PlannedSession, derive_sessions
 from clinic_portal.scheduling.session_rows import Differences, SessionRow
@@ -92,6 +93,8 @@ def write_sessions(session: Session, practitioner_id: int, first_day: date, last
     planned = derive_sessions(plan, first_day - DAY, last_day, grid_min) if is_active else []
     found = _compare(ahead, rows, planned)
     session_rows.write(session, practitioner_id, found, grid_min)
+    if found.added or found.updated:
+        wake_queue()
     return SessionChanges(
         kept=found.kept,
         added=len(found.added),

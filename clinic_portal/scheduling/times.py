@@ -130,7 +130,9 @@ def _open_pieces(session: Session, terms: Terms, holds: Iterable[Any]) -> dict[i
     """
     found: dict[int, list[Piece]] = {}
     for hold in holds:
-        if hold.lane == 0 and (hold.expires_at <= terms.now or hold.account_id == terms.search.account_id):
+        # What is kept for an offer is no account's.
+        is_own = hold.account_id is not None and hold.account_id == terms.search.account_id
+        if hold.lane == 0 and (hold.expires_at <= terms.now or is_own):
             found.setdefault(hold.practitioner_id, []).extend(held_pieces(hold, terms.grid_min))
     if terms.search.moving_id is not None:
         visit = run(session, _MOVING, {"moving_id": terms.search.moving_id}).one_or_none()
@@ -253,7 +255,7 @@ def _key(terms: Terms, low: int, high: int) -> tuple[Any, ...]:
 
 
 def _keepers(holds: Iterable[Any]) -> frozenset[int]:
-    return frozenset(hold.account_id for hold in holds)
+    return frozenset(hold.account_id for hold in holds if hold.account_id is not None)
 
 
 def _right_until(session: Session, terms: Terms, asked: dict[str, int], holds: Iterable[Any]) -> datetime:

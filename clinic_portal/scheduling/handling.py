@@ -1,0 +1,201 @@
+"""What people at the clinic do with a waiting request: look at it, send it elsewhere, reclassify, defer, place it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from clinic_portal import clock
+from clinic_portal.audit import Actor
+from clinic_portal.database import writing
+from clinic_portal.errors import BadTransition, InvalidRequest, NotAllowed
+from clinic_portal.languages import N_
+from clinic_portal.models import Appointment, ContinuityWish, PriorityClass, Status, TriageStatus
+from clinic_portal.notifications.request_outbox import overtake_calls, wake_queue
+from clinic_portal.scheduling import submissions
+from clinic_portal.scheduling.assignment import place
+from clinic_portal.scheduling.notes import clean_note
+from clinic_portal.scheduling.people import lock_patient
+from clinic_portal.scheduling.placing import become_visit
+from clinic_portal.scheduling.planning import search_of
+from clinic_portal.scheduling.request_rows import (
+    close_request_tasks,
+    lock_request,
+    note_change,
+    told,
+    wait_anew,
+    withdraw_offers,
+)
+from clinic_portal.scheduling.requests import close_request, set_dates
+from clinic_portal.scheduling.search import load_terms
+from clinic_portal.scheduling.transitions import check_step
+
+
+def _only_the_clinic(actor: Actor) -> None:
+    if not actor.is_clinic or actor.account_id is None:
+        raise NotAllowed
+
+
+def _reason(text: str) -> str:
+    reason = clean_note(text)
+    if reason is None:
+        raise InvalidRequest(N_("Say why: it is kept with the request."), field="reason")
+    return reason
+
+
+@writing
+def triage_done(
+    db: Session,
+    *,
+    actor: Actor,
+    appointment_id: int,
+    priority: PriorityClass = PriorityClass.ROUTINE,
+    expected_version: int | None = None,
+) -> Appointment:
+    """Note that a person has looked at a request and how urgent it is; from now on the queue may place it.
+
+    Commits: the request, audit; closes its task; rings.
+    Raises: BadTransition when nobody has to look at it, NotAllowed, NotFound, VersionConflict.
+    Source: UC1.7; clinic.md A10: the patient never sets the class.
+    """
+    _only_the_clinic(actor)
+    visit, before = _to_triage(db, appointment_id, expected_version)
+    _mark_triaged(visit, actor, TriageStatus.DONE)
+    visit.priority_class = priority
+    set_dates(db, visit)
+    wait_anew(visit, clock.now())
+    note_change(db, actor, "triage", visit, before)
+    close_request_tasks(db, actor, [visit.id], "triaged")
+    wake_queue()
+    return visit
+
+
+@writing
+def redirect_request(
+    db: Session, *, actor: Actor, appointment_id: int, note: str, expected_version: int | None = None
+) -> Appointment:
+    """Answer a request that needs no visit here, or another place: it ends with what the patient should do instead.
+
+    Args: note, what the patient reads on the request's page.
+    Commits: the request, audit, a message; closes its tasks.
+    Raises: InvalidRequest without a note, BadTransition, NotAllowed, NotFound, VersionConflict.
+    """
+    _only_the_clinic(actor)
+    visit, _ = _to_triage(db, appointment_id, expected_version)
+    visit.triage_note = _reason(note)
+    _mark_triaged(visit, actor, TriageStatus.REDIRECTED)
+    close_request(db, actor, visit, "redirect")
+    return visit
+
+
+def _to_triage(
+    session: Session, appointment_id: int, expected_version: int | None
+) -> tuple[Appointment, dict[str, Any]]:
+    visit = lock_request(session, appointment_id, expected_version)
+    if visit.triage_status is not TriageStatus.WAITING:
+        raise BadTransition(N_("Somebody has looked at this request already."), current=visit.triage_status.value)
+    return visit, told(visit)
+
+
+def _mark_triaged(visit: Appointment, actor: Actor, status: TriageStatus) -> None:
+    visit.triage_status, visit.triaged_at, visit.triaged_by_account_id = status, clock.now(), actor.account_id
+
+
+@writing
+def reclassify(
+    db: Session,
+    *,
+    actor: Actor,
+    appointment_id: int,
+    priority: PriorityClass,
+    reason: str,
+    expected_version: int | None = None,
+) -> Appointment:
+    """Make a request more or less urgent; when it was asked for stays, and its dates follow from the new class.
+
+    Args: reason, in words; kept in the audit log.
+    Commits: the request, audit; rings.
+    Raises: InvalidRequest without a reason, BadTransition, NotAllowed, NotFound, VersionConflict.
+    Source: clinic.md 5: raising priority needs a reason and is logged.
+    """
+    _only_the_clinic(actor)
+    visit = lock_request(db, appointment_id, expected_version)
+    before, why = told(visit), _reason(reason)
+    visit.priority_class = priority
+    set_dates(db, visit)
+    visit.next_try_at = clock.now()
+    note_change(db, actor, "reclassify", visit, before, {"reason": why})
+    wake_queue()
+    return visit
+
+
+@writing
+def defer(
+    db: Session, *, actor: Actor, appointment_id: int, until: datetime, expected_version: int | None = None
+) -> Appointment:
+    """Let a request rest until an instant: the queue leaves it alone, and its place stays.
+
+    Commits: the request, audit; an offered time is taken back.
+    Raises: InvalidRequest for a time that is past, BadTransition, NotAllowed, NotFound, VersionConflict.
+    """
+    _only_the_clinic(actor)
+    visit = lock_request(db, appointment_id, expected_version)
+    before, now = told(visit), clock.now()
+    if until <= now:
+        raise InvalidRequest(N_("Choose a time that is still to come."), field="until")
+    withdraw_offers(db, visit, now)
+    overtake_calls(db, [visit.id])
+    if visit.status is Status.PENDING:
+        visit.status = Status.WAITLIST
+    visit.deferred_until = visit.next_try_at = until
+    note_change(db, actor, "defer", visit, before)
+    wake_queue()
+    return visit
+
+
+@writing
+def resume_request(db: Session, *, actor: Actor, appointment_id: int) -> Appointment:
+    """Let the queue go on with a request that was paused after unanswered offers, deferred, or given up for a fault.
+
+    Commits: the request, audit; closes its tasks; rings.
+    Raises: BadTransition when it waits no more, NotFound.
+    """
+    visit = lock_request(db, appointment_id)
+    before = told(visit)
+    wait_anew(visit, clock.now())
+    note_change(db, actor, "resume", visit, before)
+    close_request_tasks(db, actor, [visit.id], "resumed")
+    wake_queue()
+    return visit
+
+
+@writing
+def place_by_hand(db: Session, *, actor: Actor, appointment_id: int, starts_at: datetime, token: str) -> Appointment:
+    """Book a time for a waiting request, as somebody at the clinic chose it; the best practitioner then takes it.
+
+    The desk is not bound by the patient's wishes, nor by the limits of booking online.
+
+    Times: starts_at is an instant on the grid.
+    Commits: submission, session cells, the visit, attempt, audit, messages; closes its tasks; rings.
+    Raises: SlotTaken, PatientBusy, OutsideHorizon, TooSoon, InvalidRequest, BadTransition, NotAllowed, NotFound.
+    """
+    _only_the_clinic(actor)
+    body = {"what": "place", "appointment": appointment_id, "starts_at": starts_at.isoformat()}
+    submission_id, earlier_id = submissions.begin(db, actor, token, body)
+    if earlier_id is not None:
+        return db.get_one(Appointment, earlier_id)
+    visit = lock_request(db, appointment_id)
+    lock_patient(db, visit.patient_id)
+    check_step(actor, visit.status, Status.BOOKED)
+    withdraw_offers(db, visit, clock.now())
+    overtake_calls(db, [visit.id])
+    search = replace(search_of(visit), by=actor.kind)
+    if search.continuity is ContinuityWish.SAME_ONLY:
+        search = replace(search, continuity=ContinuityWish.PREFER_SAME)
+    terms = load_terms(db, search)
+    become_visit(db, actor, visit, place(db, terms, starts_at), "place_by_hand", terms.now)
+    submissions.finish(db, submission_id, visit.id)
+    return visit
