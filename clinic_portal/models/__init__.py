@@ -79,6 +79,7 @@ from clinic_portal.models.schedule import (
     RuleKind,
     SessionStatus,
     VisitType,
+    VisitTypeText,
     WhoMayBook,
 )
 from clinic_portal.models.sign_in import AuthenticatorApp, KeptForm, Passkey, RecoveryCode, SignIn
@@ -95,6 +96,6 @@ __all__ = [
     "PatientAccess", "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerVisitType",
     "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode", "Relation", "ReleasePolicy", "Role", "RoleGrant",
     "RoleName", "RuleKind", "ServedList", "SessionStatus", "Setting", "SignIn", "Status", "Submission", "Task",
-    "TaskKind", "Throttle", "TriageStatus", "UTCDateTime", "VisitInvitation", "VisitType", "WhoMayBook", "columns_of",
+    "TaskKind", "Throttle", "TriageStatus", "UTCDateTime", "VisitInvitation", "VisitType", "VisitTypeText", "WhoMayBook", "columns_of",
     "fold", "id_from_reference", "new_public_id", "years_between",
 ]  # fmt: skip

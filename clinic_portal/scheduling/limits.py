@@ -182,11 +182,11 @@ def _for_ages(low: int | None, high: int | None) -> str:
     return N_("%(name)s is for people aged %(low)s to %(high)s. Call us, and we will look at it with you.")
 
 
-def rules_of(visit_type: Any, settings: Settings) -> Rules:
-    """The rules of a visit type, from its own row and the clinic's settings."""
+def rules_of(visit_type: Any, name: str, settings: Settings) -> Rules:
+    """The rules of a visit type, its name for the reader, and the clinic's settings."""
     return Rules(
         visit_type_id=visit_type.id,
-        name=visit_type.name,
+        name=name,
         who_may_book=visit_type.who_may_book,
         min_age=visit_type.min_age,
         max_age=visit_type.max_age,

@@ -50,6 +50,7 @@ from clinic_portal.scheduling.limits import DAYS_A_MONTH, Limits, Rules, read_pe
 from clinic_portal.scheduling.modes import offered_modes
 from clinic_portal.scheduling.safety import SafetyAnswer
 from clinic_portal.settings import Settings, settings_in, shown_window
+from clinic_portal.visit_texts import text_in
 
 
 class Need(enum.StrEnum):
@@ -233,7 +234,6 @@ def days_between(first: date, last: date) -> Iterator[date]:
 
 _VISIT_TYPE = select(
     VisitType.id,
-    VisitType.name,
     VisitType.start_step_min,
     VisitType.is_active,
     VisitType.who_may_book,
@@ -305,7 +305,9 @@ def load_terms(session: Session, search: Search, *, as_new: bool = False) -> Ter
     patient = _patient(session, search)
     familiar, never = _history(patient, settings, now)
     has_been_here = bool(patient and patient[0].last_seen_at) if search.patient_id is not None else not as_new
-    limits = _limits(session, search, rules_of(visit_type, settings), settings, now, patient)
+    limits = _limits(
+        session, search, rules_of(visit_type, text_in(found, visit_type.id).name, settings), settings, now, patient
+    )
     doers = _doers(found, search, grid_min, never, is_new=not has_been_here)
     same_id = same_person(familiar) if moved is None else moved.practitioner_id
     if search.continuity is ContinuityWish.SAME_ONLY:
