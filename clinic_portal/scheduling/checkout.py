@@ -27,6 +27,7 @@ def change_answers(db: Session, *, actor: Actor, hold_id: int, search: Search) -
     if not hold.is_live(clock.now()):
         raise SlotTaken
     is_same_type = hold.visit_type_id == search.visit_type_id
+    is_same_person = hold.patient_id == search.patient_id
     return make_hold(
         db,
         actor,
@@ -35,21 +36,24 @@ def change_answers(db: Session, *, actor: Actor, hold_id: int, search: Search) -
         HoldKind.PATIENT_CHECKOUT,
         # Written about another kind of visit, or of somebody else: not to be carried over unseen.
         note=hold.note if is_same_type else None,
-        call_number=hold.call_number if hold.patient_id == search.patient_id else None,
+        call_number=hold.call_number if is_same_person else None,
+        is_private=hold.is_private if is_same_type and is_same_person else None,
         until=hold.expires_at,
     )
 
 
 @writing
-def keep_note(db: Session, *, actor: Actor, hold_id: int, note: str) -> None:
-    """Keep what somebody has written so far with the time that is kept.
+def keep_written(db: Session, *, actor: Actor, hold_id: int, note: str | None, is_private: bool | None = None) -> None:
+    """Keep what somebody has written and said so far with the time that is kept.
 
-    Commits: the note; nothing when the time is no longer kept.
+    Args: note and is_private, None where nobody was asked.
+    Commits: both; nothing when the time is no longer kept.
     Raises: NoteRefused, NotFound.
     """
     hold = _own(db, actor, hold_id)
     if hold.closed_at is None:
         hold.note = allowed_note(clean_note(note), is_sensitive=hold.visit_type.is_sensitive)
+        hold.is_private = is_private
 
 
 @writing
