@@ -121,6 +121,8 @@ class VisitType(Base):
     # Raised with every edit: of two people who edit it at once the second is told.
     version: Mapped[int] = mapped_column(default=1, server_default="1")
 
+    texts: Mapped[list[VisitTypeText]] = relationship()
+
     @property
     def message_name(self) -> str:
         return self.neutral_name if self.is_sensitive else self.name

@@ -41,7 +41,8 @@ class Rules:
     max_open_in_all: int
     may_be_acute: bool
     is_sensitive: bool
-    emergency_signs: str
+    # One text for each language.
+    emergency_signs: tuple[str, ...]
 
     @property
     def depend_on_day(self) -> bool:
@@ -210,7 +211,7 @@ def rules_of(visit_type: Any, name: str, settings: Settings) -> Rules:
         max_open_in_all=settings.number("max_open_in_all"),
         may_be_acute=visit_type.may_be_acute,
         is_sensitive=visit_type.is_sensitive,
-        emergency_signs=settings.value("emergency_signs", visit_type.id),
+        emergency_signs=settings.texts("emergency_signs", visit_type.id),
     )
 
 

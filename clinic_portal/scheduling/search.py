@@ -209,8 +209,8 @@ class Terms:
 
         Raises: SafetyAnswerMissing.
         """
-        safety, text = self.search.safety, self.limits.rules.emergency_signs
-        if self.limits.asks_safety and not (safety and safety.stands(text, self.now)):
+        safety, texts = self.search.safety, self.limits.rules.emergency_signs
+        if self.limits.asks_safety and not (safety and safety.stands(texts, self.now)):
             raise SafetyAnswerMissing
 
     def safety_kept(self) -> dict[str, Any] | None:
