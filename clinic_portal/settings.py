@@ -36,6 +36,8 @@ class Definition:
     per_visit_type: bool = False
     is_valid: Callable[[Any], bool] = field(default=lambda _value: True)
     is_required: bool = False
+    # The name of the same text in English, and the language of this one.
+    translates: tuple[str, str] | None = None
 
     def translated(self, language: str) -> Definition:
         """The same text in another language, which a clinic may leave empty."""
@@ -46,6 +48,7 @@ class Definition:
             f"the same in {languages.english_name(language)}; empty: as in English",
             self.per_visit_type,
             lambda value: value == "" or self.is_valid(value),
+            translates=(self.name, language),
         )
 
 

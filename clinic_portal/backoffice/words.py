@@ -267,6 +267,14 @@ def code(text: str) -> str:
     return text.replace("_", " ").replace("-", " ").capitalize()
 
 
+def setting(definition: Definition) -> str:
+    """What a setting is called: "Opening hours in German"."""
+    if definition.translates is None:
+        return code(definition.name)
+    name, language = definition.translates
+    return f"{code(name)} in {english_name(language)}"
+
+
 def outcome(code_of_task: str | None) -> str:
     """How a task ended."""
     return NOTHING if code_of_task is None else OUTCOME_OF_TASK.get(code_of_task) or code(code_of_task)
