@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from clinic_portal import clock, wording
+from clinic_portal.languages import english_name
 from clinic_portal.models import (
     Audience,
     CancelledBy,
@@ -33,6 +34,7 @@ from clinic_portal.models import (
     WhoMayBook,
 )
 from clinic_portal.scheduling import needs
+from clinic_portal.settings import Definition
 
 STATUS = {
     Status.PROPOSED: "Asked for",
