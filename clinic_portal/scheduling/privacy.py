@@ -12,7 +12,7 @@ from clinic_portal.accounts import _today
 from clinic_portal.audit import Actor, ActorKind, record
 from clinic_portal.database import writing
 from clinic_portal.errors import NotAllowed
-from clinic_portal.models import Appointment, Patient, PatientAccess, Relation, columns_of
+from clinic_portal.models import Appointment, Patient, PatientAccess, Relation, VisitType, columns_of
 from clinic_portal.scheduling.visits import lock_visit
 from clinic_portal.settings import load_settings
 
@@ -56,9 +56,8 @@ def privacy_of(
 
 def privacy_of_request(session: Session, actor: Actor, patient_id: int, visit_type_id: int) -> bool:
     """As `privacy_of`, for a request, which has no day yet: its patient is as old as today."""
-    if actor.kind is ActorKind.PROXY:
-        return False
-    return is_private_by_default(session, patient_id, visit_type_id, _today(session))
+    is_sensitive = session.get_one(VisitType, visit_type_id).is_sensitive
+    return privacy_of(session, actor, None, patient_id, _today(session), is_sensitive=is_sensitive)
 
 
 @writing
