@@ -22,6 +22,7 @@ from clinic_portal.database import db
 from clinic_portal.models import Location
 from clinic_portal.notifications import delivery
 from clinic_portal.notifications.replanning import plan_all
+from clinic_portal.profile.granting import ask_for_reviews
 from clinic_portal.scheduling import queue
 from clinic_portal.scheduling.escalation import escalate
 from clinic_portal.scheduling.holds import close_expired_holds
@@ -132,6 +133,7 @@ DUTIES = (
     Duty("escalate requests", escalate, _every(60)),
     Duty("note used invitations", note_used_invitations, _every(60)),
     Duty("plan reminders", plan_all, _every(20)),
+    Duty("ask for reviews of rights", ask_for_reviews, _nightly),
     Duty("forget typed forms", forget_old_forms, _every(600)),
     Duty("forget old tries", forget_old_tries, _nightly),
     Duty("forget old sign-ins", forget_old_sign_ins, _nightly),

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from clinic_portal.audit import Actor, record
 from clinic_portal.catalogue import Catalogue, catalogue
 from clinic_portal.database import writing
-from clinic_portal.errors import InvalidRequest
+from clinic_portal.errors import InvalidRequest, VersionConflict
 from clinic_portal.models import Mode, Setting, VisitType
 
 ROOM = "{room}"
@@ -97,6 +97,11 @@ DEFINITIONS = (
     Definition("remote_notice_min", 60, "minutes", "the same for a visit by phone or video", True, _whole(0, 100_000)),
     Definition("new_patient_notice_min", 1440, "minutes", "the same for people whom the clinic does not know yet",
                True, _whole(0, 100_000)),
+    Definition("interpreter_notice_days", 2, "working days", "the same where an interpreter has to come", True,
+               _whole(0, 30)),
+    Definition("interpreter_extra_min", 10, "minutes", "added to a visit with an interpreter", True, _whole(0, 120)),
+    Definition("longer_visit_extra_min", 10, "minutes", "added to a visit of somebody who needs more time", True,
+               _whole(0, 120)),
     Definition("existing_within_months", 24, "months", "somebody seen within this time is known to the clinic", True,
                _whole(0, 240)),
     Definition("min_days_since_same", 0, "days", "between two visits of one patient of the same type", True,
@@ -154,6 +159,12 @@ DEFINITIONS = (
                is_valid=_whole(1, 50)),
     Definition("earlier_by_h", 24, "hours", "an earlier time is offered only if it is so much earlier", True,
                _whole(0, 1000)),
+    Definition("private_from_age", 11, "years", "from this age of the patient on, others do not see sensitive visits",
+               is_valid=_whole(0, 120)),
+    Definition("parent_until_age", 16, "years", "a parent’s right to act for a child ends on this birthday",
+               is_valid=_whole(1, 30)),
+    Definition("right_review_age", 11, "years", "somebody looks again at a parent’s right on this birthday",
+               is_valid=_whole(0, 30)),
     Definition("second_factor", "staff", "who", "who must show more than a password: `staff` (and clinicians) or `off`",
                is_valid=lambda value: value in ("staff", "off")),
     Definition("patient_timeout_min", 20, "minutes", "patients who do nothing for this long are signed out",
@@ -231,6 +242,11 @@ def shown_window(settings: Settings, mode: Mode, visit_type_id: int) -> int:
     return settings.number("shown_window_min", visit_type_id) if mode is Mode.PHONE else 0
 
 
+def clear_setting(session: Session, name: str, visit_type_id: int) -> None:
+    """Take a visit type's own value away, inside the caller's transaction; the clinic's counts again."""
+    session.execute(delete(Setting).where(Setting.name == name, Setting.visit_type_id == visit_type_id))
+
+
 _CLINICS_OWN = select(Setting.name).where(Setting.visit_type_id.is_(None))
 
 
@@ -244,16 +260,28 @@ def missing_settings(session: Session) -> list[str]:
 
 
 @writing
-def change_setting(session: Session, *, actor: Actor, name: str, value: Any, visit_type: str | None = None) -> None:
+def change_setting(
+    session: Session,
+    *,
+    actor: Actor,
+    name: str,
+    value: Any,
+    visit_type: str | None = None,
+    expected: Any = None,
+) -> None:
     """Set one of the clinic's own values, for all visits or for the visit type of this name.
 
+    Args: expected, the value that whoever changes it has seen; None asks nothing.
     Commits: the setting, audit.
-    Raises: InvalidRequest as `put_setting`, for the grid, and when not exactly one visit type has this name.
+    Raises: InvalidRequest as `put_setting`, for the grid, and when not exactly one visit type has this name;
+    VersionConflict when the value is another than the expected one.
     """
     if name == "grid_min":
         raise InvalidRequest("grid_min is chosen at the first start (GRID_MIN) and stays.")
     visit_type_id = None if visit_type is None else _visit_type_named(session, visit_type)
     before = load_settings(session).value(name, visit_type_id) if name in BY_NAME else None
+    if expected is not None and before != expected:
+        raise VersionConflict(value=before)
     put_setting(session, name, value, visit_type_id)
     session.flush()
     row = session.scalars(select(Setting).filter_by(name=name, visit_type_id=visit_type_id)).one()

@@ -199,7 +199,7 @@ def test_nobody_changes_the_answers_of_somebody_elses_kept_time(app: Flask, alic
     search = Search(world.check_up_id, world.bob_id)
     for change_it in (
         lambda: checkout.change_answers(actor=world.bob, hold_id=hold.id, search=search),
-        lambda: checkout.keep_note(actor=world.bob, hold_id=hold.id, note=NOTE),
+        lambda: checkout.keep_written(actor=world.bob, hold_id=hold.id, note=NOTE),
         lambda: checkout.keep_number(actor=world.bob, hold_id=hold.id, number=NUMBER),
     ):
         with pytest.raises(NotFound):

@@ -10,13 +10,14 @@ from clinic_portal.errors import SlotTaken
 from clinic_portal.models import (
     Appointment,
     ContinuityWish,
+    Need,
     PractitionerPreference,
     PractitionerVisitType,
     PreferenceKind,
     Status,
 )
 from clinic_portal.scheduling import booking
-from clinic_portal.scheduling.search import Need, Search, load_terms
+from clinic_portal.scheduling.search import Search, load_terms
 from clinic_portal.scheduling.times import find_free_times
 from clinic_portal.settings import put_setting
 from tests.world import NOW, World, add_session, at

@@ -33,6 +33,7 @@ from clinic_portal.models import (
     Closure,
     ContactKind,
     ContactPoint,
+    Delivery,
     Event,
     ExceptionKind,
     ExceptionStatus,
@@ -43,16 +44,20 @@ from clinic_portal.models import (
     Offer,
     Patient,
     PatientAccess,
+    PatientNeed,
     Practitioner,
     PractitionerPreference,
     PractitionerVisitType,
     PreferenceKind,
+    Referral,
     ReleasePolicy,
     RuleKind,
     Status,
     Task,
+    TaskKind,
     VisitInvitation,
     VisitType,
+    WhoMayBook,
 )
 from clinic_portal.scheduling.invitations import lapsing_invitations
 from clinic_portal.scheduling.search import Search
@@ -61,7 +66,7 @@ from clinic_portal.scheduling.times import find_free_times
 from clinic_portal.scheduling.waiting import Next, staff_queue
 from clinic_portal.settings import load_settings
 from tests.conftest import opened, portal_config
-from tests.world import World
+from tests.world import NOW, World
 
 TODAY = date(2026, 3, 2)
 LONDON = ZoneInfo("Europe/London")
@@ -132,7 +137,7 @@ def test_postgres_gets_the_same_clinic(rows: Rows, postgres_app: Flask) -> None:
 
 
 def test_the_clinic_has_what_it_promises(clinic: Session) -> None:
-    promised = {Location: 2, Practitioner: 12, VisitType: 6, Patient: 300}
+    promised = {Location: 2, Practitioner: 12, VisitType: 6, Patient: 301}
     assert {kind: count(clinic, kind) for kind in promised} == promised
     durations = {row.duration_min for row in clinic.scalars(select(PractitionerVisitType))}
     assert {10, 15, 20, 30, 45, 60} <= durations
@@ -174,7 +179,7 @@ def test_every_address_and_number_is_fictional(clinic: Session) -> None:
 def test_the_printed_sign_ins_open_the_accounts_they_name(clinic: Session) -> None:
     accounts = {account.email: account for account in clinic.scalars(select(Account))}
     roles = [(accounts[email].roles[0].name, accounts[email].password) for _, email, _ in demo.sign_ins()]
-    assert [name for name, _ in roles] == ["patient", "patient", "patient", "practitioner", "front_desk", "admin"]
+    assert [name for name, _ in roles] == ["patient"] * 5 + ["practitioner", "front_desk", "admin"]
     assert len({hashed for _, hashed in roles}) == 1
     assert verify_password(demo.sign_ins()[0][2], roles[0][1])
     others = set(accounts) - {email for _, email, _ in demo.sign_ins()}
@@ -203,6 +208,25 @@ def test_the_demo_patient_has_been_seen_and_has_a_visit_to_move(clinic: Session)
     assert (seen.status, ahead.status) == (Status.FULFILLED, Status.BOOKED)
     assert ahead.starts_at is not None
     assert ahead.starts_at > midday(TODAY) + 4 * DAY
+
+
+def test_the_desk_has_something_of_everything_to_do(clinic: Session) -> None:
+    kinds = clinic.scalars(select(Task.kind).order_by(Task.kind))
+    assert list(kinds) == [TaskKind.CALL, TaskKind.INTERPRETER, TaskKind.SAME_PERSON]
+    assert count(clinic, PatientNeed) == 5
+    (referral,) = clinic.scalars(select(Referral))
+    assert referral.visit_type.who_may_book is WhoMayBook.REFERRED
+
+
+def test_the_teenagers_visit_is_hidden_from_her_mother(clinic: Session) -> None:
+    account = select(Account.id).where(Account.email == "anjali.sharma@example.com")
+    anjali = clinic.scalars(select(PatientAccess.patient_id).where(PatientAccess.account_id.in_(account))).one()
+    rights = select(Account.email, PatientAccess.relation).join(PatientAccess, PatientAccess.account_id == Account.id)
+    assert sorted(map(tuple, clinic.execute(rights.where(PatientAccess.patient_id == anjali)))) == [
+        ("anjali.sharma@example.com", "self"), ("meera.sharma@example.com", "parent")
+    ]  # fmt: skip
+    ahead = select(Appointment.is_private).where(Appointment.patient_id == anjali, Appointment.starts_at > NOW)
+    assert list(clinic.scalars(ahead)) == [True]
 
 
 def test_every_status_is_there(clinic: Session) -> None:
@@ -265,13 +289,14 @@ def test_no_message_is_due_at_the_start_and_time_is_held_for_open_offers_only(cl
     assert count(clinic, Hold) == 2
     assert all(offer.is_live(midday(TODAY)) for offer in clinic.scalars(select(Offer)))
     messages = list(clinic.scalars(select(Notification)))
-    assert {message.event for message in messages} == {Event.REMINDER}
-    assert min(message.due_at for message in messages) > midday(TODAY)
+    # One call is among the work that waits at the desk.
+    assert [message.delivery for message in messages if message.event != Event.REMINDER] == [Delivery.TO_CALL]
+    assert min(message.due_at for message in messages if message.event == Event.REMINDER) > midday(TODAY)
 
 
 def test_visits_ahead_have_their_reminders(clinic: Session) -> None:
     ahead = [visit for visit in visits(clinic, Status.BOOKED) if visit.starts_at and visit.starts_at > midday(TODAY)]
-    reminded = set(clinic.scalars(select(Notification.appointment_id)))
+    reminded = set(clinic.scalars(select(Notification.appointment_id).where(Notification.event == Event.REMINDER)))
     for visit in ahead:
         assert visit.starts_at is not None
         is_soon = visit.starts_at - midday(TODAY) < 2 * DAY
@@ -316,7 +341,8 @@ def types_without_free_times(session: Session, today: date) -> list[str]:
     stranger = session.scalars(select(Patient.id).order_by(Patient.registered_on.desc())).first()
     missing = []
     for visit_type in session.scalars(select(VisitType)):
-        days = find_free_times(session, Search(visit_type.id, patient_id=stranger), today, 14)
+        referred = session.scalar(select(Referral.patient_id).filter_by(visit_type_id=visit_type.id))
+        days = find_free_times(session, Search(visit_type.id, patient_id=referred or stranger), today, 14)
         if not any(days.values()):
             missing.append(visit_type.name)
     return missing

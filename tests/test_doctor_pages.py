@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.database import writing
-from clinic_portal.models import ClinicSession, Practitioner, SessionStatus, Status
+from clinic_portal.models import ClinicSession, Need, Practitioner, SessionStatus, Status
 from clinic_portal.scheduling.booking import change_status, reserve_slot
 from clinic_portal.scheduling.holds import hold_slot
-from clinic_portal.scheduling.search import Need, Search
+from clinic_portal.scheduling.search import Search
 from tests.bookings import book, cancel, open_clinic
 from tests.visitor import Visitor, words_of
 from tests.world import NOW, World, add_session, at

@@ -21,11 +21,12 @@ from clinic_portal.models import (
     ClinicSession,
     Mode,
     Modes,
+    Need,
     Notification,
     VisitType,
 )
 from clinic_portal.scheduling import booking, holds
-from clinic_portal.scheduling.search import Need, Search
+from clinic_portal.scheduling.search import Search
 from clinic_portal.scheduling.sessions import refresh_sessions
 from clinic_portal.scheduling.times import find_free_times
 from clinic_portal.settings import put_setting

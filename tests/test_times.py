@@ -13,6 +13,7 @@ from clinic_portal.models import (
     Appointment,
     Audience,
     Location,
+    Need,
     Practitioner,
     PractitionerPreference,
     PractitionerVisitType,
@@ -20,7 +21,7 @@ from clinic_portal.models import (
     VisitType,
 )
 from clinic_portal.scheduling import booking, holds, times
-from clinic_portal.scheduling.search import Need, Search
+from clinic_portal.scheduling.search import Search
 from clinic_portal.settings import put_setting
 from tests.world import NOW, ZONE, World, add_session, at, free_cells
 

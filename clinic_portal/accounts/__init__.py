@@ -11,7 +11,7 @@ from flask import Flask, Response, g, has_request_context, make_response, redire
 from flask_login import current_user
 from flask_security import Security, SQLAlchemyUserDatastore
 from sqlalchemy import bindparam, case, or_, select, update
-from sqlalchemy.orm import Session, contains_eager, joinedload
+from sqlalchemy.orm import Session, aliased, contains_eager, joinedload
 
 from clinic_portal import clock
 from clinic_portal.accounts.asking import is_own_path, to_sign_in
@@ -237,6 +237,13 @@ def patients_for(account: Account) -> list[Patient]:
     return [right.patient for right in rights_of(account)]
 
 
+def public_id_now(public_id: str) -> str:
+    """The public id of the record into which a record was joined, so that old links still lead to the person."""
+    joined = aliased(Patient)
+    query = select(Patient.public_id).join(joined, joined.merged_into_id == Patient.id)
+    return db.session().scalar(query.where(joined.public_id == public_id)) or public_id
+
+
 def actor_for(account: Account, patient_id: int) -> Actor:
     """In which role the account acts for this patient: for itself, or for somebody else.
 
@@ -326,7 +333,10 @@ def hold_for(account: Account, public_id: str) -> Hold:
     )
     if hold is None:
         raise NotFound
-    _right(account, hold.patient_id)
+    right = _right(account, hold.patient_id)
+    if hold.appointment is not None and hold.appointment.is_private and right.relation != Relation.SELF:
+        # The visit to be moved became private meanwhile.
+        raise NotFound
     return hold
 
 

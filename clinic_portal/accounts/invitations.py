@@ -26,9 +26,11 @@ from clinic_portal.models import (
     PatientAccess,
     Relation,
     RoleName,
+    TaskKind,
     id_from_reference,
 )
 from clinic_portal.settings import load_settings
+from clinic_portal.tasks import close_tasks
 
 WRONG = N_("The code or the date of birth is not right, or the code is too old. Check both, or call us.")
 
@@ -63,6 +65,30 @@ def invite(session: Session, *, actor: audit.Actor, patient_id: int) -> str:
     session.flush()
     audit.record(session, actor, "invite", made, patient_id=patient.id)
     return shown(code)
+
+
+@writing
+def void_code(session: Session, *, actor: audit.Actor, patient_id: int, invitation_id: int) -> None:
+    """Let nobody use a code any more; one that was used or is too old stays as it is.
+
+    Commits: its end, audit.
+    Raises: NotFound when it is not one of this patient's; NotAllowed for anybody but the clinic.
+    """
+    if not actor.is_clinic:
+        raise NotAllowed
+    invitation = session.get(AccountInvitation, invitation_id, with_for_update=True)
+    if invitation is None or invitation.patient_id != patient_id:
+        raise NotFound
+    now = clock.now()
+    if invitation.is_open(now):
+        invitation.expires_at = now
+        audit.record(session, actor, "void", invitation, patient_id=patient_id)
+
+
+def invitations_of(session: Session, patient_id: int) -> list[AccountInvitation]:
+    """The codes that were made for a patient, the newest first."""
+    query = select(AccountInvitation).filter_by(patient_id=patient_id).order_by(AccountInvitation.id.desc())
+    return list(session.scalars(query))
 
 
 @writing
@@ -139,6 +165,7 @@ def _make_room(session: Session, right: PatientAccess, patient: Patient) -> None
             N_("You already have appointments with this account. Call us, and we will join your records.")
         )
     own.merged_into_id, right.revoked_at = patient.id, clock.now()
+    close_tasks(session, audit.SYSTEM, TaskKind.SAME_PERSON, "joined", patient_id=own.id)
 
 
 def _give_right(session: Session, account: Account, patient: Patient, today: date) -> None:

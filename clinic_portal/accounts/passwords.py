@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import audit, clock
 from clinic_portal.accounts import actor_of, emails, sign_ins, tokens
+from clinic_portal.accounts.same_person import ask_about_account
 from clinic_portal.database import writing
 from clinic_portal.errors import InvalidRequest
 from clinic_portal.languages import N_
@@ -101,10 +102,12 @@ def new_uniquifier() -> str:
 
 
 def _keep(session: Session, account: Account, password_hash: str, confirmed_at: datetime | None) -> None:
-    is_first = account.password is None
+    is_first, is_confirmed = account.password is None, account.confirmed_at is not None
     account.password, account.fs_uniquifier = password_hash, new_uniquifier()
     account.confirmed_at = account.confirmed_at or confirmed_at
     sign_ins.end_all(session, account.id)
     session.flush()
+    if not is_confirmed:
+        ask_about_account(session, account)
     if not is_first:
         tell_account(session, account.id, Event.PASSWORD_CHANGED)

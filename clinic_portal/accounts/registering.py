@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from clinic_portal import audit, clock
 from clinic_portal.accounts import _today, actor_of, emails, tokens
 from clinic_portal.accounts.passwords import new_uniquifier
+from clinic_portal.accounts.same_person import ask_about_account
 from clinic_portal.database import writing
 from clinic_portal.languages import ENGLISH
 from clinic_portal.models import (
@@ -93,12 +94,13 @@ def ask_to_confirm(session: Session, *, email: str) -> None:
 def confirm(session: Session, *, token: str) -> None:
     """Note that somebody reads the mails of the account's address. The same link again changes nothing.
 
-    Commits: the account.
+    Commits: the account, and a task for the desk where its person may be known already.
     Raises: LinkExpired.
     """
     account = tokens.read(session, tokens.Purpose.CONFIRM, token, lock=True)
     if account.confirmed_at is None:
         account.confirmed_at = clock.now()
+        ask_about_account(session, account)
         audit.record(session, actor_of(account), "confirm_email", account)
 
 

@@ -6,12 +6,20 @@ from flask import Flask
 from flask_admin import Admin
 from flask_admin.theme import Theme
 
+from clinic_portal.accounts import STAFF
 from clinic_portal.backoffice.accounts import AccountList
 from clinic_portal.backoffice.appointments import AppointmentList
+from clinic_portal.backoffice.codes import CodesPage
+from clinic_portal.backoffice.limits import SettingPage, VisitTypePage
+from clinic_portal.backoffice.needs import NeedsPage
 from clinic_portal.backoffice.people import PatientList, PractitionerList
 from clinic_portal.backoffice.records import AuditLog, MessageList, SettingsPage
+from clinic_portal.backoffice.referrals import ReferralsPage
+from clinic_portal.backoffice.rights import RightsPage
+from clinic_portal.backoffice.same_person import SamePersonPage
 from clinic_portal.backoffice.schedule import LocationList, SessionList, VisitTypeList
 from clinic_portal.backoffice.today import Today
+from clinic_portal.backoffice.todo import TodoList, count_due
 from clinic_portal.models import (
     Account,
     Appointment,
@@ -21,11 +29,12 @@ from clinic_portal.models import (
     Notification,
     Patient,
     Practitioner,
+    Task,
     VisitType,
 )
 
 URL = "/backoffice"
-DESK, CLINIC = "Desk", "Clinic"
+DESK, CLINIC, TODO = "Desk", "Clinic", "To do"
 
 
 def install(app: Flask) -> None:
@@ -34,10 +43,13 @@ def install(app: Flask) -> None:
     theme = Theme(folder="none", base_template="backoffice/base.html")
     today = Today(name="Today", endpoint="backoffice", url=URL, category=DESK)
     admin = Admin(app, name="Back office", url=URL, endpoint="backoffice", index_view=today, theme=theme)
+    # Beside an entry of the menu: how much waits there.
+    app.jinja_env.globals["menu_counts"] = lambda: {TODO: count_due(STAFF)}
     admin.add_views(
         AppointmentList(Appointment, "Appointments", "appointments", DESK),
         SessionList(ClinicSession, "Sessions", "sessions", DESK),
         PatientList(Patient, "Patients", "patients", DESK),
+        TodoList(Task, TODO, "todo", DESK),
         MessageList(Notification, "Messages", "messages", DESK),
         PractitionerList(Practitioner, "Clinicians", "clinicians", CLINIC),
         VisitTypeList(VisitType, "Visit types", "visit-types", CLINIC),
@@ -45,4 +57,11 @@ def install(app: Flask) -> None:
         AccountList(Account, "Accounts", "accounts", CLINIC),
         SettingsPage(name="Settings", endpoint="backoffice_settings", url="settings", category=CLINIC),
         AuditLog(AuditEntry, "Audit log", "audit", CLINIC),
+        VisitTypePage("Visit types", "visit_type", "visit-type"),
+        SettingPage("Settings", "setting", "setting"),
+        NeedsPage("patient_needs", "patient-needs"),
+        CodesPage("patient_codes", "patient-codes"),
+        ReferralsPage("patient_referrals", "patient-referrals"),
+        RightsPage("patient_rights", "patient-rights"),
+        SamePersonPage("patient_same", "patient-same"),
     )

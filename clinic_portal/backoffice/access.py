@@ -33,6 +33,11 @@ def location_limit(roles: tuple[RoleName, ...]) -> frozenset[int] | None:
     return frozenset(location_id for location_id in reached if location_id is not None)
 
 
+def may_change_settings() -> bool:
+    """Whether the signed-in account administers the whole clinic: what is set counts at every location."""
+    return may_open(ADMINS) and location_limit(ADMINS) is None
+
+
 def _grants() -> Grants:
     if not current_user.is_authenticated:
         return []

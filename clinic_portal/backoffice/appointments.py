@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import request
+from flask import flash, redirect, request, url_for
 from flask_admin import expose
 from sqlalchemy import ColumnElement, and_, false, or_, select
 from sqlalchemy.orm import Query, joinedload, selectinload
@@ -14,6 +14,7 @@ from clinic_portal.backoffice.access import note_opening
 from clinic_portal.backoffice.changes import changes
 from clinic_portal.backoffice.filters import Choice, Day
 from clinic_portal.backoffice.lists import Column, ReadOnlyList
+from clinic_portal.backoffice.person import staff
 from clinic_portal.database import db
 from clinic_portal.errors import NotFound
 from clinic_portal.models import (
@@ -29,6 +30,8 @@ from clinic_portal.models import (
     Status,
     id_from_reference,
 )
+from clinic_portal.scheduling.needs import live_needs, needs_of, told_at_clinic
+from clinic_portal.scheduling.privacy import is_acted_for, set_private
 from clinic_portal.scheduling.safety import from_kept
 
 # A request has no day yet: days do not narrow it.
@@ -70,7 +73,7 @@ class AppointmentList(ReadOnlyList):
     """Appointments from today onward, until somebody asks for others."""
 
     noun = "appointment"
-    served = ("index_view", "details_view")
+    served = ("index_view", "details_view", "private_view")
     can_view_details = True
     details_template = "backoffice/appointment.html"
     search_label = "Name, birth date or reference"
@@ -79,7 +82,7 @@ class AppointmentList(ReadOnlyList):
     columns = (
         Column("starts_at", "Start", lambda row, _: words.moment(row.starts_at, zone_of(row)), sorts=True),
         Column("patient", "Patient", "show_patient"),
-        Column("visit_type", "Visit type", lambda row, _: row.visit_type.name),
+        Column("visit_type", "Visit type", "show_visit_type"),
         Column("practitioner", "Clinician", lambda row, _: _name_of(row.practitioner)),
         Column("location", "Location", lambda row, _: _name_of(row.location)),
         Column("status", "Status", "show_status"),
@@ -105,6 +108,11 @@ class AppointmentList(ReadOnlyList):
         query: Query[Any] = db.session.query(Appointment)
         limit = self.limit
         return query if limit is None else query.filter(Appointment.location_id.in_(limit))
+
+    def known_about(self, rows: list[Appointment]) -> dict[str, Any]:
+        """What the patients of the page need."""
+        live = live_needs(db.session(), [row.patient_id for row in rows])
+        return {"needs": {row.id: told_at_clinic(row, live.get(row.patient_id, {})) for row in rows}}
 
     def get_pk_value(self, model: Appointment) -> str:
         return model.public_id
@@ -148,6 +156,18 @@ class AppointmentList(ReadOnlyList):
         assert appointment is not None
         return self.render(self.details_template, appointment=appointment, **about(appointment))
 
+    @expose("/private/", methods=("POST",))  # type: ignore[untyped-decorator]
+    def private_view(self) -> Any:
+        """Keep a visit from those who act for its patient, or show it to them."""
+        visit = self.get_one(request.args.get("id", ""))
+        if visit is None:
+            raise NotFound
+        is_private, version = request.form.get("private") == "yes", request.form.get("version", "")
+        expected = int(version) if version.isdecimal() and len(version) < 10 else 0
+        set_private(actor=staff(), appointment_id=visit.id, is_private=is_private, expected_version=expected)
+        flash(f"The appointment is {'private now' if is_private else 'not private any more'}.", "success")
+        return redirect(url_for(".details_view", id=visit.public_id), 303)
+
 
 _CONTACTS = joinedload(Appointment.patient).options(selectinload(Patient.contact_points))
 
@@ -158,8 +178,10 @@ def about(appointment: Appointment) -> dict[str, Any]:
     return {
         "zone": zone,
         "birth": words.birth_of(appointment.patient, places.today()),
-        "wishes": words.needs(appointment.wishes, options.names()["locations"]),
+        "place_asked": options.names()["locations"].get(appointment.wishes.get("location_id") or 0),
+        "needs": told_at_clinic(appointment, needs_of(db.session(), appointment.patient_id)),
         "safety_at": safety.answered_at if (safety := from_kept(appointment.safety_answer)) else None,
+        "is_acted_for": is_acted_for(db.session(), appointment.patient_id),
         "reasons": why.reasons(appointment.choice, name),
         "choice_field": why.field_of(appointment.choice, name),
         "names": options.names(),

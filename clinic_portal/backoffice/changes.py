@@ -26,6 +26,10 @@ SUBJECT = {
     "account_invitations": "Code for an account",
     "contact_points": "Contact",
     "patient_access": "Right to act",
+    "patient_needs": "Need",
+    "tasks": "Task",
+    "referrals": "Referral",
+    "visit_types": "Visit type",
 }
 # Which table of names an id belongs to.
 NAMED_BY = {"practitioner_id": "practitioners", "location_id": "locations", "visit_type_id": "visit_types"}

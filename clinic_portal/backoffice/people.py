@@ -9,24 +9,34 @@ from flask_admin import expose
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import joinedload, selectinload
 
+from clinic_portal import clock
+from clinic_portal.accounts.invitations import invitations_of
+from clinic_portal.accounts.same_person import namesakes
 from clinic_portal.backoffice import find, options, places, words
 from clinic_portal.backoffice.access import note_opening
 from clinic_portal.backoffice.changes import changes
 from clinic_portal.backoffice.lists import Column, ReadOnlyList
+from clinic_portal.backoffice.referrals import referrals_of, state_of
 from clinic_portal.database import db
 from clinic_portal.errors import NotFound
 from clinic_portal.models import (
     AccessPlace,
     Account,
+    AccountInvitation,
     Appointment,
     AuditEntry,
     ContactPoint,
     Patient,
     PatientAccess,
+    PatientNeed,
     Practitioner,
     PractitionerVisitType,
+    Referral,
 )
+from clinic_portal.scheduling.people import records_of
 
+# The tables whose changes are changes of a record.
+RECORD = (Patient, ContactPoint, PatientAccess, PatientNeed, AccountInvitation, Referral)
 # As many visits, and as many changes, as a page tells about one patient.
 SHOWN = 100
 
@@ -85,10 +95,20 @@ def _about(patient: Patient, limit: frozenset[int] | None) -> dict[str, Any]:
         "birth": words.birth_of(patient, places.today()),
         "standing": _standing(patient),
         "home": options.names()["locations"].get(patient.home_location_id or 0, words.NOTHING),
+        "needs": _needs(patient),
+        "joined_into": db.session.get(Patient, patient.merged_into_id) if patient.merged_into_id else None,
+        "namesakes": namesakes(db.session(), patient) if patient.merged_into_id is None else [],
         "visits": _visits(patient, limit),
         "rights": _rights(patient),
+        "referrals": [(one, state_of(one)) for one in referrals_of(patient)],
+        "open_codes": [code for code in invitations_of(db.session(), patient.id) if code.is_open(clock.now())],
         "history": _history(patient, zone),
     }
+
+
+def _needs(patient: Patient) -> list[PatientNeed]:
+    query = select(PatientNeed).where(PatientNeed.patient_id == patient.id, PatientNeed.ended_at.is_(None))
+    return list(db.session.scalars(query.order_by(PatientNeed.id)))
 
 
 def _visits(patient: Patient, limit: frozenset[int] | None) -> list[Appointment]:
@@ -111,11 +131,11 @@ def _rights(patient: Patient) -> list[tuple[PatientAccess, str]]:
 
 def _history(patient: Patient, zone: str) -> list[dict[str, Any]]:
     """What was changed in the record itself; changes of visits stand on the visits' own pages."""
-    kinds = (Patient.__tablename__, ContactPoint.__tablename__, PatientAccess.__tablename__)
+    kinds = [kind.__tablename__ for kind in RECORD]
     query = (
         select(AuditEntry, Account.email)
         .outerjoin(Account, Account.id == AuditEntry.actor_account_id)
-        .where(AuditEntry.for_patient_id == patient.id, AuditEntry.subject_type.in_(kinds))
+        .where(AuditEntry.for_patient_id.in_(records_of(patient.id)), AuditEntry.subject_type.in_(kinds))
         .options(joinedload(AuditEntry.values))
         .order_by(AuditEntry.id.desc())
         .limit(SHOWN)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, false, select
 from sqlalchemy.orm import Query, joinedload
 
 from clinic_portal.backoffice import options, places, words
-from clinic_portal.backoffice.access import ADMINS
+from clinic_portal.backoffice.access import ADMINS, may_change_settings
 from clinic_portal.backoffice.appointments import zone_of
 from clinic_portal.backoffice.changes import SUBJECT, changes
 from clinic_portal.backoffice.filters import Choice
@@ -153,7 +153,7 @@ class SettingsPage(Page):
         rows = [{"is_own": settings.value(one.name) != one.default, "definition": one,
                  "value": settings.value(one.name), "for_types": _for_types(one, settings)}
                 for one in DEFINITIONS]  # fmt: skip
-        return self.render("backoffice/settings.html", rows=rows)
+        return self.render("backoffice/settings.html", rows=rows, may_change=may_change_settings())
 
 
 def _for_types(definition: Definition, settings: Settings) -> list[str]:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Query, joinedload
 
 from clinic_portal import clock, wording
 from clinic_portal.backoffice import options, places, words
+from clinic_portal.backoffice.access import may_change_settings
 from clinic_portal.backoffice.filters import Choice, Day
 from clinic_portal.backoffice.lists import Column, ReadOnlyList
 from clinic_portal.database import db
@@ -108,7 +109,8 @@ class VisitTypeList(ReadOnlyList):
     noun = "visit type"
     empty_message = "There are no visit types yet."
     columns = (
-        Column("name", "Name"),
+        Column("name", "Name", "show_visit_type_name"),
+        Column("who_may_book", "Online, for", lambda row, _: words.WHO_MAY_BOOK[row.who_may_book]),
         Column("durations", "Length", lambda row, known: known["durations"].get(row.id, "nobody does it")),
         Column("start_step_min", "Starts every", lambda row, _: words.minutes(row.start_step_min)),
         Column("arrive_early_min", "Come early by", lambda row, _: words.minutes(row.arrive_early_min)),
@@ -129,7 +131,10 @@ class VisitTypeList(ReadOnlyList):
             .where(PractitionerVisitType.is_active)
             .group_by(PractitionerVisitType.visit_type_id)
         )
-        return {"durations": {row[0]: _length(*row[1:]) for row in db.session.execute(query)}}
+        return {
+            "may_change": may_change_settings(),
+            "durations": {row[0]: _length(*row[1:]) for row in db.session.execute(query)},
+        }
 
 
 def _length(shortest: int, longest: int, doers: int) -> str:

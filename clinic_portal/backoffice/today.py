@@ -13,6 +13,7 @@ from clinic_portal.backoffice import places
 from clinic_portal.backoffice.appointments import NO_TIME, has_status, starts
 from clinic_portal.backoffice.lists import COUNTED, Page
 from clinic_portal.backoffice.places import Place
+from clinic_portal.backoffice.todo import due_today
 from clinic_portal.database import db
 from clinic_portal.models import Appointment, Delivery, Notification, Status
 
@@ -82,7 +83,7 @@ class Today(Page):
     def _work(self) -> list[Work]:
         messages = f"{self.admin.url}/messages/?delivery="
         return [
-            Work("Messages to give by phone", self._messages(Delivery.TO_CALL), f"{messages}{Delivery.TO_CALL}"),
+            Work("Things to do today", _bounded_count(due_today(self.limit)), f"{self.admin.url}/todo/"),
             Work("Messages that could not be sent", self._messages(Delivery.FAILED), f"{messages}{Delivery.FAILED}"),
             Work("Requests without a time", self._requests(), f"{self.admin.url}/appointments/?status={NO_TIME}"),
         ]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
 
 from clinic_portal import clock, wording
 from clinic_portal.models import (
@@ -19,6 +17,7 @@ from clinic_portal.models import (
     Delivery,
     Event,
     Mode,
+    NeedSource,
     Notification,
     Origin,
     Outcome,
@@ -29,7 +28,11 @@ from clinic_portal.models import (
     Relation,
     SessionStatus,
     Status,
+    TaskKind,
+    TryOutcome,
+    WhoMayBook,
 )
+from clinic_portal.scheduling import needs
 
 STATUS = {
     Status.PROPOSED: "Asked for",
@@ -143,13 +146,55 @@ CONTACT_KIND = {
     ContactKind.LANDLINE: "Phone",
     ContactKind.POST: "Letter",
 }
-NEED = {"step_free": "step-free access", "female_clinician": "a female clinician", "male_clinician": "a male clinician"}
+NEED = needs.WORDS
+NEED_SOURCE = {
+    NeedSource.PATIENT: "The patient",
+    NeedSource.PROXY: "Somebody for the patient",
+    NeedSource.STAFF: "The desk",
+}
 RELATION = {
     Relation.SELF: "Own account",
     Relation.PARENT: "Parent",
     Relation.CARER: "Carer",
     Relation.POWER_OF_ATTORNEY: "Power of attorney",
     Relation.OTHER: "Other",
+}
+WHO_MAY_BOOK = {
+    WhoMayBook.ANYONE: "Everybody",
+    WhoMayBook.KNOWN_PATIENT: "Patients whom the clinic has seen or knows",
+    WhoMayBook.REFERRED: "Patients with a referral",
+    WhoMayBook.STAFF: "Only staff",
+}
+TASK = {
+    TaskKind.CALL: "Call the patient",
+    TaskKind.SAME_PERSON: "Possible same person",
+    TaskKind.INTERPRETER: "Interpreter",
+    TaskKind.REVIEW_RIGHT: "Look at a right to act",
+    TaskKind.TRIAGE: "Decide about a request",
+    TaskKind.PAST_PROMISE: "Request past its promise",
+    TaskKind.CANNOT_PLACE: "Request that finds no time",
+    TaskKind.OFFERS_UNANSWERED: "Offers without an answer",
+}
+INTERPRETER_TASK = {
+    "book": "Book an interpreter",
+    "tell_new_time": "Tell the interpreter the new time",
+    "call_off": "Call the interpreter off",
+}
+TRY = {
+    TryOutcome.NO_ANSWER: "No answer",
+    TryOutcome.LEFT_MESSAGE: "Left a message",
+    TryOutcome.SPOKE: "Spoke to them",
+    TryOutcome.WRONG_NUMBER: "Wrong number",
+}
+OUTCOME_OF_TASK = {
+    "told": "Told by phone",
+    "letter_sent": "Letter sent",
+    "not_reached": "Could not be reached",
+    "not_needed": "Not needed any more",
+    "kept": "The right stays",
+    "ended": "The right has ended",
+    "not_same": "Not the same person",
+    "newer": "Overtaken by something newer",
 }
 ACTOR = {
     "patient": "Patient",
@@ -222,8 +267,6 @@ def code(text: str) -> str:
     return text.replace("_", " ").replace("-", " ").capitalize()
 
 
-def needs(wishes: Mapping[str, Any], place_names: Mapping[int, str]) -> list[str]:
-    """What was asked for with the visit, in words."""
-    place = wishes.get("location_id")
-    found = [f"at {place_names.get(place, 'a location')}"] if place else []
-    return found + [NEED.get(need, str(need)) for need in wishes.get("needs") or ()]
+def outcome(code_of_task: str | None) -> str:
+    """How a task ended."""
+    return NOTHING if code_of_task is None else OUTCOME_OF_TASK.get(code_of_task) or code(code_of_task)

@@ -20,6 +20,7 @@ from clinic_portal.database import db, writing
 from clinic_portal.demo import rota
 from clinic_portal.demo.chance import chance
 from clinic_portal.demo.clinic import add_clinic
+from clinic_portal.demo.desk import add_desk_work
 from clinic_portal.demo.diary import Diary
 from clinic_portal.demo.lives import Moment
 from clinic_portal.demo.people import add_people
@@ -68,8 +69,10 @@ def _seed(db: Session, moment: Moment, grid_min: int, password_hash: str) -> Non
     desk = accounts.open(DESK_EMAIL, RoleName.FRONT_DESK)
     accounts.open(ADMIN_EMAIL, RoleName.ADMIN)
     people = add_people(db, chance("people"), accounts, clinic, moment.today)
-    add_visits(db, Diary(chance("visits"), clinic, moment, people, desk))
+    diary = Diary(chance("visits"), clinic, moment, people, desk)
+    add_visits(db, diary)
     db.flush()
+    add_desk_work(db, chance("desk"), accounts, diary)
     _plan_reminders(db, moment)
     record(db, SYSTEM, "seeded", clinic.places[rota.HARBOUR])
 

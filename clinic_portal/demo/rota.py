@@ -46,7 +46,7 @@ VISIT_TYPES: tuple[dict[str, Any], ...] = (
     {"name": SEXUAL_HEALTH, "start_step_min": 20, "is_sensitive": True, "min_age": 13, "neutral_name": "Appointment",
      "hint": "For tests, contraception and advice. Messages about it only say “Appointment”."},
     {"name": PHYSIO, "start_step_min": 30, "arrive_early_min": 10, "min_age": 8,
-     "hint": "For painful or stiff muscles and joints.",
+     "who_may_book": WhoMayBook.REFERRED, "hint": "For painful or stiff muscles and joints, with a referral.",
      "how_to_prepare": "Wear clothes you can move in."},
     {"name": PROCEDURE, "start_step_min": 30, "arrive_early_min": 15, "min_age": 18,
      "who_may_book": WhoMayBook.KNOWN_PATIENT, "needs_triage": True,

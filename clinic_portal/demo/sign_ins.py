@@ -16,10 +16,13 @@ from clinic_portal.profile.notice import VERSION
 # Printed at every start of a demo; no production database ever holds it, because `seed` refuses one.
 PASSWORD = "harbour-demo"  # noqa: S105
 DESK_EMAIL, ADMIN_EMAIL = "desk@example.org", "admin@example.org"
+TEENAGER_EMAIL = "anjali.sharma@example.com"
 SIGN_INS = (
     (N_("A patient"), "maya.fernandes@example.com"),
     (N_("A mother of two"), "joanna.nowak@example.com"),
     (N_("A daughter who helps her father"), "helen.whitfield@example.com"),
+    (N_("A 15-year-old with a private visit"), TEENAGER_EMAIL),
+    (N_("Her mother, who does not see it"), "meera.sharma@example.com"),
     (N_("A doctor"), "amara.okafor@example.org"),
     (N_("Front desk"), DESK_EMAIL),
     (N_("Administrator"), ADMIN_EMAIL),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from clinic_portal import clock
-from clinic_portal.languages import N_, _, ngettext
+from clinic_portal.languages import _, ngettext
 from clinic_portal.models import (
     ACTIVE,
     Appointment,
@@ -18,16 +18,17 @@ from clinic_portal.models import (
     Hold,
     Location,
     Mode,
+    Need,
     Patient,
     Practitioner,
     SessionStatus,
     Status,
 )
-from clinic_portal.scheduling.search import Need
+from clinic_portal.scheduling.needs import GENDER_ASKED, live_needs, told_at_clinic
 from clinic_portal.wording import time_told
 
 # Who sees the patient need not be told whom the patient asked for.
-NEED_WORDS = {Need.STEP_FREE: N_("Step-free access")}
+UNTOLD = frozenset(GENDER_ASKED)
 
 
 @dataclass(frozen=True)
@@ -134,10 +135,12 @@ def _visits(session: Session, practitioner: Practitioner, on: date, low: datetim
         joinedload(Appointment.visit_type),
         joinedload(Appointment.location, innerjoin=True),
     )
-    return [_busy(visit, on) for visit in session.scalars(query.options(*eager).order_by(Appointment.starts_at))]
+    visits = session.scalars(query.options(*eager).order_by(Appointment.starts_at)).all()
+    live = live_needs(session, [visit.patient_id for visit in visits])
+    return [_busy(visit, on, live.get(visit.patient_id, {})) for visit in visits]
 
 
-def _busy(visit: Appointment, on: date) -> Busy:
+def _busy(visit: Appointment, on: date, needs: Mapping[Need, str | None]) -> Busy:
     # An active visit has all its times: the database insists.
     assert visit.starts_at is not None
     assert visit.ends_at is not None
@@ -154,7 +157,7 @@ def _busy(visit: Appointment, on: date) -> Busy:
         how=_how(visit),
         join_url=visit.join_url,
         status=visit.status.value,
-        needs=[_(NEED_WORDS[Need(need)]) for need in visit.wishes.get("needs", []) if need in NEED_WORDS],
+        needs=told_at_clinic(visit, needs, without=UNTOLD),
         note=visit.note or "",
         is_over=visit.status in (Status.FULFILLED, Status.NOSHOW),
     )

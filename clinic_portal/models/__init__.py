@@ -30,7 +30,9 @@ from clinic_portal.models.base import Base, UTCDateTime, columns_of, new_public_
 from clinic_portal.models.entrance import AccountInvitation, Throttle
 from clinic_portal.models.modes import ALL_MODES, MODE_BIT, REMOTE, Mode, Modes
 from clinic_portal.models.names import fold
+from clinic_portal.models.needs import MAX_NEED_DETAIL, Need, NeedSource, PatientNeed
 from clinic_portal.models.people import (
+    MAX_EVIDENCE,
     Account,
     ContactKind,
     ContactPoint,
@@ -63,6 +65,7 @@ from clinic_portal.models.records import (
     Setting,
     Submission,
 )
+from clinic_portal.models.referrals import MAX_FROM_WHOM, Referral
 from clinic_portal.models.requests import AnsweredVia, Offer, OfferState, ServedList, VisitInvitation
 from clinic_portal.models.schedule import (
     MAX_CELLS,
@@ -82,19 +85,20 @@ from clinic_portal.models.schedule import (
     WhoMayBook,
 )
 from clinic_portal.models.sign_in import AuthenticatorApp, KeptForm, Passkey, RecoveryCode, SignIn
-from clinic_portal.models.tasks import Task, TaskKind
+from clinic_portal.models.tasks import Task, TaskAttempt, TaskKind, TryOutcome
 
 __all__ = [
-    "ACTIVE", "ACTIVE_SQL", "ALL_MODES", "ALL_PARTS", "MAX_CELLS", "MAX_JOIN_URL", "MAX_NOTE", "MAX_NUMBER", "MODE_BIT",
-    "REMOTE", "WAITING", "WAITING_SQL", "AccessEntry", "AccessPlace", "Account", "AccountInvitation", "AnsweredVia",
-    "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues", "AuthenticatorApp", "AvailabilityException",
-    "AvailabilityRule", "Base", "CancelReason", "CancelledBy", "CatalogueStamp", "Channel", "ClinicSession", "Closure",
-    "Confirmation", "ConfirmedVia", "ContactKind", "ContactPoint", "ContinuityWish", "Delivery", "Event",
-    "ExceptionKind", "ExceptionStatus", "Gender", "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "KeptForm", "Lease",
-    "Location", "Mode", "Modes", "Notification", "Offer", "OfferState", "Origin", "Outcome", "Passkey", "Patient",
-    "PatientAccess", "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerVisitType",
-    "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode", "Relation", "ReleasePolicy", "Role", "RoleGrant",
-    "RoleName", "RuleKind", "ServedList", "SessionStatus", "Setting", "SignIn", "Status", "Submission", "Task",
-    "TaskKind", "Throttle", "TriageStatus", "UTCDateTime", "VisitInvitation", "VisitType", "WhoMayBook", "columns_of",
-    "fold", "id_from_reference", "new_public_id", "years_between",
+    "ACTIVE", "ACTIVE_SQL", "ALL_MODES", "ALL_PARTS", "MAX_CELLS", "MAX_EVIDENCE", "MAX_FROM_WHOM", "MAX_JOIN_URL",
+    "MAX_NEED_DETAIL", "MAX_NOTE", "MAX_NUMBER", "MODE_BIT", "REMOTE", "WAITING", "WAITING_SQL", "AccessEntry",
+    "AccessPlace", "Account", "AccountInvitation", "AnsweredVia", "Appointment", "Attempt", "Audience", "AuditEntry",
+    "AuditValues", "AuthenticatorApp", "AvailabilityException", "AvailabilityRule", "Base", "CancelReason",
+    "CancelledBy", "CatalogueStamp", "Channel", "ClinicSession", "Closure", "Confirmation", "ConfirmedVia",
+    "ContactKind", "ContactPoint", "ContinuityWish", "Delivery", "Event", "ExceptionKind", "ExceptionStatus", "Gender",
+    "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "KeptForm", "Lease", "Location", "Mode", "Modes", "Need",
+    "NeedSource", "Notification", "Offer", "OfferState", "Origin", "Outcome", "Passkey", "Patient", "PatientAccess",
+    "PatientNeed", "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerVisitType",
+    "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode", "Referral", "Relation", "ReleasePolicy", "Role",
+    "RoleGrant", "RoleName", "RuleKind", "ServedList", "SessionStatus", "Setting", "SignIn", "Status", "Submission",
+    "Task", "TaskAttempt", "TaskKind", "Throttle", "TriageStatus", "TryOutcome", "UTCDateTime", "VisitInvitation",
+    "VisitType", "WhoMayBook", "columns_of", "fold", "id_from_reference", "new_public_id", "years_between",
 ]  # fmt: skip

@@ -193,6 +193,8 @@ class Appointment(Base):
     # Visit with its buffers, as booked: what the practitioner's lane keeps.
     blocked_from: Mapped[datetime | None] = mapped_column(UTCDateTime)
     blocked_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # How much of its length is there for what the patient needs; a move keeps it.
+    extra_minutes: Mapped[int] = mapped_column(default=0, server_default="0")
     mode: Mapped[Mode] = mapped_column(one_of(Mode, "mode"), default=Mode.IN_PERSON)
     # Which number is called for a visit by phone; never in addresses, logs or subject lines.
     call_number: Mapped[str | None] = mapped_column(String(MAX_NUMBER))
@@ -245,6 +247,8 @@ class Appointment(Base):
     # Offers in a row that nobody answered; too many pause the request.
     unanswered_offers: Mapped[int] = mapped_column(default=0, server_default="0")
     paused_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # The referral that it uses up one visit of; a visit that is cancelled gives it back.
+    referral_id: Mapped[int | None] = mapped_column(ForeignKey("referrals.id"))
     is_private: Mapped[bool] = mapped_column(default=False)
     # What the patient wrote about it; for the desk and whoever sees the patient, and never in messages or logs.
     note: Mapped[str | None] = mapped_column(String(MAX_NOTE))
@@ -334,12 +338,15 @@ class Hold(Base):
     ends_at: Mapped[datetime] = mapped_column(UTCDateTime)
     blocked_from: Mapped[datetime] = mapped_column(UTCDateTime)
     blocked_until: Mapped[datetime] = mapped_column(UTCDateTime)
+    extra_minutes: Mapped[int] = mapped_column(default=0, server_default="0")
     mode: Mapped[Mode] = mapped_column(one_of(Mode, "mode"), default=Mode.IN_PERSON, server_default="in_person")
     wishes: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     choice: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     safety_answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     # Written while the answers were checked; forgotten when the hold ends.
     note: Mapped[str | None] = mapped_column(String(MAX_NOTE))
+    # Said on the check page before another time had to be chosen; None while nobody was asked.
+    is_private: Mapped[bool | None]
     call_number: Mapped[str | None] = mapped_column(String(MAX_NUMBER))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)

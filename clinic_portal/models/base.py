@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Enum, Integer, MetaData
@@ -73,7 +73,7 @@ def columns_of(row: Any, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """An instant as ISO 8601 text, an enumeration as its value, the rest as it is."""
-    if isinstance(value, datetime):
+    """An instant or a day as ISO 8601 text, an enumeration as its value, the rest as it is."""
+    if isinstance(value, date):
         return value.isoformat()
     return value.value if isinstance(value, enum.Enum) else value

@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from clinic_portal.models.base import Base, BigId, UTCDateTime
-from clinic_portal.models.people import Patient
+from clinic_portal.models.people import Account, Patient
 
 
 class AccountInvitation(Base):
@@ -26,6 +26,11 @@ class AccountInvitation(Base):
     used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     used_by_account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
     patient: Mapped[Patient] = relationship()
+    made_by: Mapped[Account | None] = relationship(foreign_keys=made_by_account_id)
+
+    def is_open(self, at: datetime) -> bool:
+        """Whether somebody can still use it."""
+        return self.used_at is None and self.expires_at > at
 
 
 class Throttle(Base):

@@ -15,6 +15,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from clinic_portal.models.base import Base, BigId, UTCDateTime, new_public_id, one_of
 
+MAX_EVIDENCE = 200
+
 
 class RoleName(enum.StrEnum):
     """What an account may do; staff roles can be limited to one location."""
@@ -189,7 +191,14 @@ class PatientAccess(Base):
     # First day without the right.
     ends_on: Mapped[date | None]
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Who at the clinic gave it, and what they saw; nobody for rights that came with an account or a code.
+    granted_by_account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
+    evidence_note: Mapped[str | None] = mapped_column(String(MAX_EVIDENCE))
+    # When somebody should look at it again; nothing once they have been asked to.
+    review_on: Mapped[date | None]
     patient: Mapped[Patient] = relationship()
+    account: Mapped[Account] = relationship(foreign_keys=account_id)
+    granted_by: Mapped[Account | None] = relationship(foreign_keys=granted_by_account_id)
 
 
 class ContactPoint(Base):

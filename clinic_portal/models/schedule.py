@@ -36,13 +36,15 @@ class ReleasePolicy(enum.StrEnum):
 
 
 class WhoMayBook(enum.StrEnum):
-    """Who may book a kind of visit online; `known_patient` is somebody the clinic has seen or whose identity it knows.
+    """Who may book a kind of visit online; `known_patient` is somebody the clinic has seen or whose identity it knows,
+    `referred` somebody with a referral that the desk has entered.
 
     The desk may book anything for anybody.
     """
 
     ANYONE = "anyone"
     KNOWN_PATIENT = "known_patient"
+    REFERRED = "referred"
     STAFF = "staff"
 
 
@@ -116,6 +118,8 @@ class VisitType(Base):
     may_be_acute: Mapped[bool] = mapped_column(default=False, server_default=false())
     # Whether a person looks at each request before the queue places it.
     needs_triage: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Raised with every edit: of two people who edit it at once the second is told.
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
 
     @property
     def message_name(self) -> str:

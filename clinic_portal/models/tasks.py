@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from clinic_portal.models.appointments import Appointment
 from clinic_portal.models.base import Base, BigId, UTCDateTime, one_of
-from clinic_portal.models.people import Account, Patient
+from clinic_portal.models.people import Account, ContactPoint, Patient
 
 
 class TaskKind(enum.StrEnum):
@@ -63,3 +63,28 @@ class Task(Base):
     patient: Mapped[Patient] = relationship()
     appointment: Mapped[Appointment | None] = relationship()
     closed_by: Mapped[Account | None] = relationship()
+
+
+class TryOutcome(enum.StrEnum):
+    """What came of trying to reach somebody."""
+
+    NO_ANSWER = "no_answer"
+    LEFT_MESSAGE = "left_message"
+    SPOKE = "spoke"
+    WRONG_NUMBER = "wrong_number"
+
+
+class TaskAttempt(Base):
+    """Somebody at the clinic tried to reach the person whom a task is about."""
+
+    __tablename__ = "task_attempts"
+    __table_args__ = (Index("ix_task_attempts_task_id", "task_id"),)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"))
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    made_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    outcome: Mapped[TryOutcome] = mapped_column(one_of(TryOutcome, "outcome"))
+    # The number that was tried, where it was one of the patient's.
+    contact_point_id: Mapped[int | None] = mapped_column(ForeignKey("contact_points.id"))
+    account: Mapped[Account] = relationship()
+    contact_point: Mapped[ContactPoint | None] = relationship()

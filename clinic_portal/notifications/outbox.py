@@ -9,13 +9,14 @@ change (see `reminders.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Boolean, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from clinic_portal import queues
+from clinic_portal import clock, queues
+from clinic_portal.audit import SYSTEM
 from clinic_portal.database import after_commit, run
 from clinic_portal.models import (
     Appointment,
@@ -27,9 +28,14 @@ from clinic_portal.models import (
     Patient,
     Practitioner,
     Recipient,
+    TaskKind,
 )
 from clinic_portal.notifications import ledger, reminders
 from clinic_portal.notifications.addresses import first_email
+from clinic_portal.tasks import close_tasks, open_task
+
+CALL_WITHIN = timedelta(days=1)
+CALL_AHEAD = timedelta(days=1)
 
 # Written against the tables themselves, and made once: both run inside every reservation.
 _patient, _practitioner, _visit = Patient.__table__.c, Practitioner.__table__.c, Appointment.__table__.c
@@ -171,6 +177,9 @@ def call_instead(session: Session, row: Notification) -> None:
     told = ledger.row(key, row.appointment_id, row.event, row.sequence, row.facts)
     about = {"visit_invitation_id": row.visit_invitation_id}
     ledger.write(session, [told | to_patient(row.patient_id, None) | about])
+    if row.appointment_id is not None:
+        starts_at = session.scalar(select(Appointment.starts_at).where(Appointment.id == row.appointment_id))
+        _ask_to_call(session, row.patient_id, row.appointment_id, starts_at)
 
 
 def _tell(
@@ -190,9 +199,19 @@ def _tell(
             rows.append(_practitioner_row(appointment, what, facts, practitioner_id))
     if appointment.sequence:
         run(session, _OVERTAKE_CALLS, {"visit": appointment.id})
+        close_tasks(session, SYSTEM, TaskKind.CALL, "newer", appointment_id=appointment.id)
     ledger.write(session, rows)
+    if people.contact_point_id is None:
+        _ask_to_call(session, appointment.patient_id, appointment.id, appointment.starts_at)
     reminders.plan_for(session, appointment.patient_id)
     after_commit(_ring)
+
+
+def _ask_to_call(session: Session, patient_id: int, appointment_id: int, starts_at: datetime | None) -> None:
+    """What cannot be written is said by phone: within a day, and at once when the visit is near."""
+    now = clock.now()
+    due_at = now + CALL_WITHIN if starts_at is None else max(now, min(now + CALL_WITHIN, starts_at - CALL_AHEAD))
+    open_task(session, TaskKind.CALL, patient_id=patient_id, appointment_id=appointment_id, due_at=due_at)
 
 
 def _ring() -> None:

@@ -11,6 +11,7 @@ from clinic_portal.patient import (
     mail_links,
     modes,
     moving,
+    needs,
     own_record,
     people,
     privacy,
@@ -26,8 +27,8 @@ __all__ = ["install"]
 
 # Views register themselves when their modules are read.
 VIEWS = (
-    questions, emergency, modes, booking, checking, moving, visits, refusals, profile, people, own_record, privacy,
-    mail_links,
+    questions, needs, emergency, modes, booking, checking, moving, visits, refusals, profile, people, own_record,
+    privacy, mail_links,
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from clinic_portal import clock
-from clinic_portal.accounts import actor_for, patients_for
+from clinic_portal.accounts import actor_for, patients_for, public_id_now
 from clinic_portal.database import db, remembered
 from clinic_portal.errors import ModeNotOffered, NotAllowed, NotBookableOnline, NotFound
 from clinic_portal.models import (
@@ -23,24 +23,19 @@ from clinic_portal.models import (
     Hold,
     Location,
     Mode,
+    Need,
     Patient,
     Practitioner,
     PractitionerVisitType,
     SessionStatus,
     VisitType,
 )
-from clinic_portal.patient.reading import (
-    read_continuity,
-    read_mode,
-    read_needs,
-    read_public_id,
-    read_safety,
-    write_safety,
-)
+from clinic_portal.patient.reading import read_continuity, read_mode, read_public_id, read_safety, write_safety
+from clinic_portal.profile.needs_form import read_ticked
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.modes import offered_modes
 from clinic_portal.scheduling.safety import SafetyAnswer, from_kept
-from clinic_portal.scheduling.search import Need, Search, Terms, load_terms
+from clinic_portal.scheduling.search import Search, Terms, load_terms
 from clinic_portal.settings import load_settings
 from clinic_portal.unchanged import kept_while_unchanged
 
@@ -154,7 +149,7 @@ def read_answers(account: Account, values: MultiDict[str, str], *, asks_limits: 
     only = patients[0] if len(patients) == 1 else None
     answers = Answers(
         only,
-        needs=read_needs(values.getlist("needs")),
+        needs=read_ticked(values.getlist("needs")),
         continuity=read_continuity(values.get("same")),
         kept_id=read_public_id(kept) if (kept := values.get("kept")) else None,
         has_several_people=only is None,
@@ -175,8 +170,8 @@ def with_patient(answers: Answers, patients: list[Patient], public_id: str) -> A
 
     Raises: NotFound when it is none of them.
     """
-    wanted = read_public_id(public_id)
-    found = next((one for one in patients if one.public_id == wanted), None)
+    known, wanted = {one.public_id: one for one in patients}, read_public_id(public_id)
+    found = known.get(wanted) or known.get(public_id_now(wanted))
     if found is None:
         raise NotFound
     return replace(answers, patient=found, safety=None)

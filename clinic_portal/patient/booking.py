@@ -44,7 +44,7 @@ def choosing_to_book(account: Account, answers: Answers) -> Choosing:
     assert answers.visit_type
     any_place = replace(answers, any_place=True, location=None)
     anybody = replace(answers, continuity=ContinuityWish.NONE)
-    note, call_number = written_for(account, answers)
+    note, call_number, is_private = written_for(account, answers)
     return Choosing(
         account=account,
         search=answers.search(account),
@@ -58,6 +58,7 @@ def choosing_to_book(account: Account, answers: Answers) -> Choosing:
         anybody_url=anybody.url("patient.times") if answers.continuity is ContinuityWish.SAME_ONLY else None,
         note=note,
         call_number=call_number,
+        is_private=is_private,
     )
 
 

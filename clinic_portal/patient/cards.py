@@ -9,10 +9,9 @@ from clinic_portal import clock
 from clinic_portal.accounts import rights_of
 from clinic_portal.database import db
 from clinic_portal.languages import _
-from clinic_portal.models import REMOTE, Account, Appointment, Location, Mode, Relation, Status
-from clinic_portal.patient.questions import NEED_WORDS
+from clinic_portal.models import REMOTE, Account, Appointment, Location, Mode, Need, Relation, Status
+from clinic_portal.patient.words import NEED_WORDS
 from clinic_portal.scheduling.modes import JOIN_BEFORE
-from clinic_portal.scheduling.search import Need
 from clinic_portal.settings import Settings, load_settings
 from clinic_portal.wording import when_told
 
@@ -52,6 +51,7 @@ class Card:
     with_whom: str
     for_whom: str | None
     needs: list[str]
+    extra_min: int
     arrive_at: datetime | None
     can_move: bool
     can_cancel: bool
@@ -88,6 +88,7 @@ def card_of(visit: Appointment, for_whom: str | None = None, settings: Settings 
         with_whom=visit.practitioner.name if visit.practitioner else "",
         for_whom=for_whom,
         needs=needs,
+        extra_min=visit.extra_minutes,
         arrive_at=visit.starts_at - early if is_ahead and visit.mode == Mode.IN_PERSON else None,
         can_move=is_ahead and left >= timedelta(minutes=settings.number("move_cutoff_min", visit.visit_type_id)),
         can_cancel=is_ahead,

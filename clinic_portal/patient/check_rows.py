@@ -6,12 +6,13 @@ from typing import Any
 
 from clinic_portal.database import db
 from clinic_portal.languages import _, ngettext
-from clinic_portal.models import REMOTE, Account, ContinuityWish, Hold, Mode
+from clinic_portal.models import REMOTE, Account, ContinuityWish, Hold, Mode, Need
 from clinic_portal.patient.answers import Answers, answers_of
 from clinic_portal.patient.choosing import CONTINUITY_WORDS
 from clinic_portal.patient.mode_words import MODE_WORDS, how_told
-from clinic_portal.patient.questions import NEED_WORDS
+from clinic_portal.patient.needs import told
 from clinic_portal.patient.reach import phones_of, way_told
+from clinic_portal.scheduling.needs import needs_of
 from clinic_portal.settings import load_settings
 from clinic_portal.wording import when_told
 
@@ -28,7 +29,7 @@ def rows_of(account: Account, kept: Hold) -> list[Row]:
         *([_row(_("Emergency check"), [_("None of these apply")], "emergency")] if kept.safety_answer else []),
         *_how(answers, kept),
         *_where(answers, kept),
-        _row(_("Your needs"), _needs(answers), "help"),
+        _row(_("Your needs"), _needs(answers, kept.patient_id), "help"),
         *_who_with(answers),
         _row(_("How we reach you"), [way_told(kept.patient)], "contact"),
     ]
@@ -72,8 +73,12 @@ def _where(answers: Answers, kept: Hold) -> list[Row]:
     return [_row(_("Where"), place, "place" if answers.has_several_places else None)]
 
 
-def _needs(answers: Answers) -> list[str]:
-    return [_(NEED_WORDS[need]) for need in sorted(answers.needs or ())] or [_("None")]
+def _needs(answers: Answers, patient_id: int) -> list[str]:
+    """The needs of the answer, with the words that the patient's record has for them."""
+    if not answers.needs:
+        return [_("None")]
+    known = needs_of(db.session(), patient_id)
+    return told({need: known.get(need) for need in Need if need in answers.needs})
 
 
 def _who_with(answers: Answers) -> list[Row]:

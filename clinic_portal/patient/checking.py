@@ -29,10 +29,11 @@ from clinic_portal.patient.check_rows import number_of, rows_of
 from clinic_portal.patient.choosing import Choosing, show_busy, show_taken, show_times
 from clinic_portal.patient.going_on import back_at_check, leave_check
 from clinic_portal.patient.moving import choosing_to_move
+from clinic_portal.patient.private import asks_private, is_private, private_answer
 from clinic_portal.patient.reading import read_public_id
 from clinic_portal.patient.refusals import show_not_online
 from clinic_portal.scheduling.booking import move_appointment, reserve_slot
-from clinic_portal.scheduling.checkout import keep_note
+from clinic_portal.scheduling.checkout import keep_written
 from clinic_portal.scheduling.notes import NoteRefused
 from clinic_portal.web import page, see_other
 from clinic_portal.wording import say
@@ -59,7 +60,7 @@ def check(public_id: str) -> Response:
         return see_other(_done_url(kept, _made_with(account, kept)))
     if _lacks_number(kept):
         return see_other(url_for("patient.call_number", public_id=public_id))
-    return _check_page(account, kept, kept.note or "")
+    return _check_page(account, kept, kept.note or "", kept.is_private)
 
 
 def _lacks_number(kept: Hold) -> bool:
@@ -67,7 +68,7 @@ def _lacks_number(kept: Hold) -> bool:
     return is_open and kept.mode is Mode.PHONE and number_of(kept) is None
 
 
-def _check_page(account: Account, kept: Hold, note: str, problem: str | None = None) -> Response:
+def _check_page(account: Account, kept: Hold, note: str, private: bool | None, problem: str | None = None) -> Response:
     seconds = max(0, int((kept.expires_at - clock.now()).total_seconds())) if kept.closed_at is None else 0
     moved = kept.appointment
     return page(
@@ -77,6 +78,8 @@ def _check_page(account: Account, kept: Hold, note: str, problem: str | None = N
         asks_note=_asks_note(kept),
         note=note,
         max_note=MAX_NOTE,
+        asks_private=asks_private(account, kept),
+        is_private=is_private(kept) if private is None else private,
         title=_("Check the new time") if moved else _("Check your answers before you book"),
         button=_("Move appointment") if moved else _("Book appointment"),
         rows=rows_of(account, kept),
@@ -99,21 +102,21 @@ def confirm(public_id: str) -> Response:
     """Book the time that was kept, or move the visit there. The same form again leads to the same visit."""
     account = signed_in_account()
     kept = hold_for(account, read_public_id(public_id))
-    note = request.form.get("note", "")
+    note, private = request.form.get("note", ""), private_answer(account, kept)
     if what := request.form.get("change"):
-        return _change(account, kept, what, note)
+        return _change(account, kept, what, note, private)
     number = request.form.get("number") or number_of(kept)
-    choosing = replace(_choosing(account, kept), note=note, call_number=number)
+    choosing = replace(_choosing(account, kept), note=note, call_number=number, is_private=private)
     try:
         visit = _carry_out(account, kept, choosing)
     except NoteRefused as error:
-        return _check_page(account, kept, note, say(error))
+        return _check_page(account, kept, note, private, say(error))
     except NumberMissing:
         return see_other(url_for("patient.call_number", public_id=public_id))
     except SlotTaken:
         return show_taken(choosing, kept.starts_at)
     except PatientBusy as error:
-        return show_busy(choosing, error)
+        return show_busy(choosing, error, kept.starts_at)
     except SafetyAnswerMissing:
         # It was answered too long ago, or the list has changed since.
         return see_other(replace(answers_of(account, kept), safety=None, kept_id=kept.public_id).next_url())
@@ -124,13 +127,14 @@ def confirm(public_id: str) -> Response:
     return see_other(_done_url(kept, visit))
 
 
-def _change(account: Account, kept: Hold, what: str, note: str) -> Response:
-    """Go and change one answer. What was written stays with the kept time meanwhile."""
-    if _asks_note(kept):
+def _change(account: Account, kept: Hold, what: str, note: str, private: bool | None) -> Response:
+    """Go and change one answer. What was written and said stays with the kept time meanwhile."""
+    if kept.appointment_id is None:
+        actor, written = actor_for(account, kept.patient_id), note if _asks_note(kept) else None
         try:
-            keep_note(actor=actor_for(account, kept.patient_id), hold_id=kept.id, note=note)
+            keep_written(actor=actor, hold_id=kept.id, note=written, is_private=private)
         except NoteRefused as error:
-            return _check_page(account, kept, note, say(error))
+            return _check_page(account, kept, note, private, say(error))
     if what == "time":
         return see_other(_times_url(account, kept))
     if kept.appointment_id is not None:
@@ -142,7 +146,9 @@ def _change(account: Account, kept: Hold, what: str, note: str) -> Response:
         return see_other(_profile_url(account, kept))
     if what not in QUESTIONS:
         raise NotFound
-    return see_other(replace(answers_of(account, kept), kept_id=kept.public_id).url(QUESTIONS[what]))
+    # Needs that are known are asked about only by who wants to change them.
+    more = {"change": "yes"} if what == "help" else {}
+    return see_other(replace(answers_of(account, kept), kept_id=kept.public_id).url(QUESTIONS[what], **more))
 
 
 def _profile_url(account: Account, kept: Hold) -> str:
@@ -163,6 +169,7 @@ def _carry_out(account: Account, kept: Hold, choosing: Choosing) -> Appointment:
             hold_id=kept.id,
             note=choosing.note,
             call_number=choosing.call_number,
+            is_private=choosing.is_private,
         )
     return move_appointment(
         actor=actor,

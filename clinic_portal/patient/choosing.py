@@ -19,7 +19,7 @@ from clinic_portal.patient import days
 from clinic_portal.patient.answers import terms_for
 from clinic_portal.patient.cards import card_of
 from clinic_portal.patient.mode_words import MODE_WORDS
-from clinic_portal.patient.reading import read_date, read_instant, read_part
+from clinic_portal.patient.reading import read_date, read_instant, read_part, read_private
 from clinic_portal.scheduling.holds import hold_slot
 from clinic_portal.scheduling.search import Search, Terms
 from clinic_portal.scheduling.times import FreeTime, is_known_as_taken, nearest_alternatives
@@ -57,6 +57,8 @@ class Choosing:
     # What was written on the check page before its time was lost; it travels in forms, never in an address.
     note: str = ""
     call_number: str | None = None
+    # Once the check page has asked whether others may know of it; it travels like the note.
+    is_private: bool | None = None
 
     def url(self, **more: date | str | None) -> str:
         """The address of this page, with other days open or another part of the day shown if asked for."""
@@ -106,10 +108,12 @@ def keep_time(choosing: Choosing) -> Response:
     starts_at = read_instant(code)
     if choosing.keeps and is_told_alike(choosing.keeps, starts_at):
         return show_times(choosing, problem=_("This is the time you have. Choose another one, or go back to keep it."))
+    private = read_private(request.form.get("private"))
     choosing = replace(
         choosing,
         note=request.form.get("note") or choosing.note,
         call_number=request.form.get("number") or choosing.call_number,
+        is_private=choosing.is_private if private is None else private,
     )
     if _is_gone(choosing, starts_at):
         return show_taken(choosing, starts_at)
@@ -122,11 +126,12 @@ def keep_time(choosing: Choosing) -> Response:
             starts_at=starts_at,
             note=choosing.note,
             call_number=choosing.call_number,
+            is_private=choosing.is_private,
         )
     except SlotTaken:
         return show_taken(choosing, starts_at)
     except PatientBusy as error:
-        return show_busy(choosing, error)
+        return show_busy(choosing, error, starts_at)
     except InvalidRequest as error:
         return show_times(choosing, problem=say(error))
     return see_other(url_for("patient.check", public_id=hold.public_id))
@@ -192,15 +197,18 @@ def _each_told_once(times: dict[date, list[FreeTime]], terms: Terms) -> dict[dat
     return {day: sorted(found.values()) for day, found in firsts.items()}
 
 
-def show_busy(choosing: Choosing, error: PatientBusy) -> Response:
-    """The patient has another visit then: name it, unless it is none of this account's business."""
+def show_busy(choosing: Choosing, error: PatientBusy, wanted_at: datetime) -> Response:
+    """The patient has another visit then: name it, unless it is private. Then the time has gone, like any other."""
     visit = db.session().get(Appointment, error.facts.get("appointment_id"))
     is_own = any(
         visit is not None and right.patient_id == visit.patient_id and right.relation == Relation.SELF
         for right in rights_of(choosing.account)
     )
-    shown = card_of(visit) if visit is not None and (is_own or not visit.is_private) else None
-    return page("patient/busy.html", status=409, appointment=shown, times_url=choosing.url(), back_url=choosing.url())
+    if visit is None or (visit.is_private and not is_own):
+        return show_taken(choosing, wanted_at)
+    return page(
+        "patient/busy.html", status=409, appointment=card_of(visit), times_url=choosing.url(), back_url=choosing.url()
+    )
 
 
 def _why(time: FreeTime, wanted_at: datetime, zone: str) -> str:
@@ -242,7 +250,7 @@ def _described(choosing: Choosing, terms: Terms, choice: days.Choice) -> dict[st
         "visit_name": choosing.visit_name,
         "mode_words": None if terms.search.mode is Mode.IN_PERSON else _(MODE_WORDS[terms.search.mode]),
         "place_name": choosing.place_name,
-        "kept": {"note": choosing.note, "number": choosing.call_number},
+        "kept": {"note": choosing.note, "number": choosing.call_number, "is_private": choosing.is_private},
         "same": _same(choosing, terms),
         "missing": None,
         "back_url": choosing.back_url,

@@ -46,15 +46,16 @@ def kept_time(account: Account, answers: Answers) -> Hold | None:
     return kept if kept.closed_at is None and kept.appointment_id is None else None
 
 
-def written_for(account: Account, answers: Answers) -> tuple[str, str | None]:
-    """Note and number that were written for a kept time, as far as they go with these answers."""
+def written_for(account: Account, answers: Answers) -> tuple[str, str | None, bool | None]:
+    """Note, number and whether it is private, as said of a kept time, as far as they go with these answers."""
     kept = kept_time(account, answers)
     if kept is None or answers.patient is None or answers.visit_type is None:
-        return "", None
+        return "", None, None
     is_same_type = kept.visit_type_id == answers.visit_type.id
     is_same_person = kept.patient_id == answers.patient.id
-    note = kept.note if is_same_type and is_same_person else None
-    return note or "", kept.call_number if is_same_person else None
+    is_same = is_same_type and is_same_person
+    number = kept.call_number if is_same_person else None
+    return (kept.note or "") if is_same else "", number, kept.is_private if is_same else None
 
 
 def leave_check(kept: Hold) -> None:

@@ -8,12 +8,12 @@ from clinic_portal.accounts import actor_for, appointment_for, signed_in, signed
 from clinic_portal.database import db
 from clinic_portal.errors import BadTransition, NotFound, TooLateToMove
 from clinic_portal.languages import N_, _
-from clinic_portal.models import REMOTE, Account, Appointment, ContinuityWish, Location
+from clinic_portal.models import REMOTE, Account, Appointment, ContinuityWish, Location, Need
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.cards import card_of
 from clinic_portal.patient.choosing import Choosing, keep_time, show_times, with_days
 from clinic_portal.patient.reading import read_public_id
-from clinic_portal.scheduling.search import Need, Search
+from clinic_portal.scheduling.search import Search
 
 
 @blueprint.get("/appointments/<public_id>/move")

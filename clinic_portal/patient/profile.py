@@ -10,16 +10,19 @@ from flask import Response, current_app, flash, request, url_for
 
 from clinic_portal import links
 from clinic_portal.accounts import actor_for, rights_of, signed_in, signed_in_account
+from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest, NotAllowed, NotFound
 from clinic_portal.languages import N_, _
 from clinic_portal.models import ContactKind, ContactPoint, Patient, PatientAccess, Relation
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.contact_words import WORDS
 from clinic_portal.patient.going_on import check_left
+from clinic_portal.patient.needs import told
 from clinic_portal.patient.reading import read_public_id
 from clinic_portal.profile import contacts
 from clinic_portal.profile.reminding import want_reminders
 from clinic_portal.profile.rights import contact_for, right_for
+from clinic_portal.scheduling.needs import needs_of
 from clinic_portal.web import page, see_other
 from clinic_portal.wording import date_plain, say
 
@@ -238,6 +241,7 @@ def _show(right: PatientAccess, rights: list[PatientAccess]) -> Response:
         has_phone=any(contact.is_usable and contact.kind in PHONES for contact in live),
         wants_reminders=patient.reminders_stopped_at is None,
         kinds={kind.value: _(words.one) for kind, words in WORDS.items()},
+        needs=told(needs_of(db.session(), patient.id)),
         back_url=check_left(),
     )
 

@@ -1,4 +1,4 @@
-"""The questions before a time is chosen, one to a page: who, what, where, and what help is needed."""
+"""The questions before a time is chosen, one to a page: who, what and where."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from flask import Response, request
 
 from clinic_portal.accounts import rights_of, signed_in, signed_in_account
 from clinic_portal.database import db
-from clinic_portal.errors import InvalidRequest, NotBookableOnline, TooManyOpenVisits, TooSoonAfterLast
-from clinic_portal.languages import N_, _
+from clinic_portal.errors import NotBookableOnline, TooManyOpenVisits, TooSoonAfterLast
+from clinic_portal.languages import _
 from clinic_portal.models import Location, PatientAccess, Relation, VisitType
 from clinic_portal.patient.answers import (
     ANY_PLACE,
@@ -26,16 +26,8 @@ from clinic_portal.patient.answers import (
 )
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.going_on import go_on
-from clinic_portal.patient.reading import read_needs
-from clinic_portal.scheduling.search import Need
 from clinic_portal.web import page, see_other
 from clinic_portal.wording import say
-
-NEED_WORDS = {
-    Need.STEP_FREE: N_("Step-free access"),
-    Need.FEMALE_CLINICIAN: N_("To see a woman"),
-    Need.MALE_CLINICIAN: N_("To see a man"),
-}
 
 
 @blueprint.get("/")
@@ -54,7 +46,10 @@ def who() -> Response:
         return see_other(answers.next_url())
     if chosen := _chosen("patient"):
         patients = [right.patient for right in rights]
-        return go_on(with_patient(answers, patients, chosen))
+        answered = with_patient(answers, patients, chosen)
+        # What one person needs says nothing about another.
+        needs = answers.needs if answered.patient == answers.patient else None
+        return go_on(replace(answered, needs=needs))
     options = [_person(right, answers) for right in rights]
     return ask("who", _("Choose who the appointment is for"), "patient", options, answers)
 
@@ -102,27 +97,6 @@ def place() -> Response:
     options = [option(one.public_id, one.name, _place_hint(one), one == answers.location) for one in places]
     options.append(option(ANY_PLACE, _("Any of these"), _("You see the times of all places"), answers.any_place))
     return ask("place", _("Choose where you would like to go"), "place", options, answers)
-
-
-@blueprint.route("/book/help", methods=["GET", "POST"])
-@signed_in
-def help_needed() -> Response:
-    """Do you need any help with your appointment?"""
-    answers = _start()
-    if answers.visit_type is None:
-        return see_other(answers.next_url())
-    problem = _("Choose what you need, or “No”")
-    if request.method == "POST":
-        try:
-            needs = read_needs(request.form.getlist("needs"))
-        except InvalidRequest as error:
-            needs, problem = None, say(error)
-        if needs is not None:
-            return go_on(replace(answers, needs=needs))
-    ticked = answers.needs or ()
-    options = [option(need.value, _(words), "", need in ticked) for need, words in NEED_WORDS.items()]
-    options.append(option("none", _("No"), "", answers.needs == frozenset()))
-    return ask("help", problem, "needs", options, answers)
 
 
 def _start() -> Answers:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -15,7 +14,6 @@ from clinic_portal.errors import InvalidRequest, NotFound
 from clinic_portal.languages import N_, _
 from clinic_portal.models import MODE_BIT, CancelReason, ContinuityWish, Mode, Patient, VisitType
 from clinic_portal.scheduling.safety import SafetyAnswer
-from clinic_portal.scheduling.search import Need
 
 INSTANT = "%Y%m%dT%H%MZ"
 _INSTANT_SHAPE = re.compile(r"\d{8}T\d{4}Z", re.ASCII)
@@ -89,21 +87,6 @@ def read_token(text: str | None) -> str:
     return text or ""
 
 
-def read_needs(values: Iterable[str]) -> frozenset[Need] | None:
-    """The needs that were ticked; "none" stands for the answer that there are none, and no value for no answer.
-
-    Raises: InvalidRequest for anything else, and for "none" together with a need.
-    """
-    asked = set(values)
-    if not asked:
-        return None
-    if asked == {"none"}:
-        return frozenset()
-    if unknown := asked - {need.value for need in Need}:
-        raise InvalidRequest(N_("Choose what you need, or “No”, but not both.") if "none" in unknown else "")
-    return frozenset(Need(value) for value in asked)
-
-
 def read_mode(text: str) -> Mode:
     """One of the modes that patients may choose.
 
@@ -159,6 +142,11 @@ def read_safety(code: str, patient: Patient, visit_type: VisitType) -> SafetyAns
 
 def _signer() -> URLSafeSerializer:
     return URLSafeSerializer(current_app.config["SECRET_KEY"], salt="emergency check")
+
+
+def read_private(text: str | None) -> bool | None:
+    """The answer to whether a visit is kept from people who act for the patient; anything else is no answer."""
+    return {"yes": True, "no": False}.get(text or "")
 
 
 def read_reason(text: str | None) -> CancelReason | None:

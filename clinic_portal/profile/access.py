@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from clinic_portal import clock
 from clinic_portal.database import writing
 from clinic_portal.models import AccessEntry, AccessPlace, RoleName
+from clinic_portal.scheduling.people import records_of
 
 LONGEST = 200
 
@@ -26,5 +27,5 @@ def record_opening(session: Session, *, account_id: int, role: RoleName, patient
 
 def openings_of(session: Session, patient_id: int) -> list[AccessEntry]:
     """The latest openings of a record, newest first."""
-    query = select(AccessEntry).where(AccessEntry.patient_id == patient_id)
+    query = select(AccessEntry).where(AccessEntry.patient_id.in_(records_of(patient_id)))
     return list(session.scalars(query.order_by(AccessEntry.opened_at.desc(), AccessEntry.id.desc()).limit(LONGEST)))

@@ -19,11 +19,14 @@ from clinic_portal.models import (
     Notification,
     Patient,
     PatientAccess,
+    PatientNeed,
     Recipient,
+    Referral,
     Relation,
 )
 from clinic_portal.models.base import plain
 from clinic_portal.profile.access import openings_of
+from clinic_portal.scheduling.people import records_of
 
 Export = dict[str, Any]
 
@@ -32,8 +35,10 @@ DETAILS = ("given_name", "family_name", "called_name", "birth_on", "gender", "pr
 CONTACT = ("kind", "value", "whose", "unverified_since", "failed_at", "ended_at")
 VISIT = ("reference", "status", "starts_at", "ends_at", "mode", "origin", "requested_at", "booked_at", "arrived_at",
          "ended_at", "outcome_code", "cancelled_at", "cancelled_by", "cancel_reason", "is_late_cancel", "is_private",
-         "sequence", "confirmation", "confirmed_at", "confirmed_via")  # fmt: skip
+         "sequence", "extra_minutes", "confirmation", "confirmed_at", "confirmed_via", "note")  # fmt: skip
 MESSAGE = ("event", "channel", "delivery", "created_at", "due_at", "sent_at")
+NEED = ("asked_at", "source", "ended_at")
+REFERRAL = ("from_whom", "received_on", "valid_until", "visits_allowed", "visits_used", "ended_at")
 RIGHT = ("relation", "starts_on", "ends_on", "revoked_at")
 
 
@@ -58,6 +63,8 @@ def export_data(session: Session, *, actor: Actor, patient_id: int) -> Export:
         "made_at": clock.now().isoformat(),
         "details": _values(patient, DETAILS),
         "contact_points": [_values(one, CONTACT) for one in _contacts(session, patient_id)],
+        "needs": [_need(one) for one in _needs(session, patient_id)],
+        "referrals": [_referral(one) for one in _referrals(session, patient_id)],
         "appointments": [_visit(one) for one in _visits(session, patient_id)],
         "messages": [_message(one) for one in _messages(session, patient_id)],
         "who_may_act_for_you": [_values(one, RIGHT) for one in _rights(session, patient_id)],
@@ -87,6 +94,14 @@ def _visit(visit: Appointment) -> Export:
     }
 
 
+def _need(need: PatientNeed) -> Export:
+    return {"need": need.kind.value, "in_your_words": need.detail, **_values(need, NEED)}
+
+
+def _referral(referral: Referral) -> Export:
+    return {"visit_type": referral.visit_type.name, **_values(referral, REFERRAL)}
+
+
 def _message(message: Notification) -> Export:
     about = message.appointment.reference if message.appointment else None
     return {**_values(message, MESSAGE), "appointment": about}
@@ -107,6 +122,15 @@ def _contacts(session: Session, patient_id: int) -> list[ContactPoint]:
     return list(session.scalars(select(ContactPoint).filter_by(patient_id=patient_id).order_by(ContactPoint.id)))
 
 
+def _needs(session: Session, patient_id: int) -> list[PatientNeed]:
+    return list(session.scalars(select(PatientNeed).filter_by(patient_id=patient_id).order_by(PatientNeed.id)))
+
+
+def _referrals(session: Session, patient_id: int) -> list[Referral]:
+    query = select(Referral).filter_by(patient_id=patient_id).order_by(Referral.id)
+    return list(session.scalars(query.options(joinedload(Referral.visit_type))))
+
+
 def _visits(session: Session, patient_id: int) -> list[Appointment]:
     query = select(Appointment).filter_by(patient_id=patient_id).order_by(Appointment.requested_at, Appointment.id)
     parts = (Appointment.visit_type, Appointment.practitioner, Appointment.location)
@@ -123,4 +147,5 @@ def _rights(session: Session, patient_id: int) -> list[PatientAccess]:
 
 
 def _entries(session: Session, patient_id: int) -> list[AuditEntry]:
-    return list(session.scalars(select(AuditEntry).filter_by(for_patient_id=patient_id).order_by(AuditEntry.id)))
+    whose = AuditEntry.for_patient_id.in_(records_of(patient_id))
+    return list(session.scalars(select(AuditEntry).where(whose).order_by(AuditEntry.id)))

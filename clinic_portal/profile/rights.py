@@ -6,7 +6,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from clinic_portal import audit, clock
-from clinic_portal.accounts import rights_of
+from clinic_portal.accounts import public_id_now, rights_of
 from clinic_portal.audit import Actor
 from clinic_portal.database import db, writing
 from clinic_portal.errors import NotFound
@@ -19,10 +19,11 @@ def right_for(account: Account, patient_public_id: str) -> PatientAccess:
 
     Raises: NotFound.
     """
-    for right in rights_of(account):
-        if right.patient.public_id == patient_public_id:
-            return right
-    raise NotFound
+    rights = {right.patient.public_id: right for right in rights_of(account)}
+    right = rights.get(patient_public_id) or rights.get(public_id_now(patient_public_id))
+    if right is None:
+        raise NotFound
+    return right
 
 
 def own_right(account: Account) -> PatientAccess:

@@ -43,6 +43,11 @@ def read_called_name(text: str) -> str:
     return name
 
 
+def one_line(text: str | None) -> str:
+    """What somebody wrote, on one line and without characters that are not printed."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text or "").split())
+
+
 def is_same(kind: ContactKind, one: str, other: str) -> bool:
     """Whether two values reach the same place, however they are written."""
     return _bare(kind, one) == _bare(kind, other)

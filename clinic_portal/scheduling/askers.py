@@ -30,6 +30,7 @@ from clinic_portal.models import (
 from clinic_portal.scheduling.continuity import SEEN_LAST, USUAL, same_person
 from clinic_portal.scheduling.limits import DAYS_A_MONTH, LONGEST_VISIT, Limits, person_of
 from clinic_portal.scheduling.picture import Kind
+from clinic_portal.scheduling.referrals import Allowance, allowances_of_all
 from clinic_portal.scheduling.search import Doer, OwnVisit, Search, Terms
 
 # In which role somebody asked; the desk's requests are limited by nothing that limits patients online.
@@ -81,6 +82,8 @@ class Asker:
     never: set[int] = field(default_factory=set)
     last_seen: tuple[int, datetime] | None = None
     visits: list[Any] = field(default_factory=list)
+    # By visit type.
+    referrals: dict[int, tuple[Allowance, ...]] = field(default_factory=dict)
 
     @property
     def is_gone(self) -> bool:
@@ -96,7 +99,7 @@ class Asker:
 
 
 def read_askers(session: Session, patient_ids: Iterable[int], now: datetime, days_back: int) -> dict[int, Asker]:
-    """Everybody of a batch by id, in four queries.
+    """Everybody of a batch by id, in five queries.
 
     Args: days_back, how old visits may be that still count.
     """
@@ -112,6 +115,8 @@ def read_askers(session: Session, patient_ids: Iterable[int], now: datetime, day
     since = now - timedelta(days=days_back + 1) - LONGEST_VISIT
     for row in run(session, _VISITS, {**ids, "since": since}):
         found[row.patient_id].visits.append(row)
+    for (patient_id, visit_type_id), referrals in allowances_of_all(session, ids["ids"]).items():
+        found[patient_id].referrals[visit_type_id] = tuple(referrals)
     return found
 
 
@@ -165,7 +170,8 @@ def _limits(terms: Terms, search: Search, asker: Asker, now: datetime) -> Limits
         is_familiar=asker.last_seen is not None and asker.last_seen[1] >= now - known_for,
         counts=lambda visit: visit.id != search.moving_id and not (visit.is_private and search.by is ActorKind.PROXY),
     )
-    return Limits(terms.limits.rules, person, is_move=search.moving_id is not None)
+    referrals = asker.referrals.get(search.visit_type_id, ())
+    return Limits(terms.limits.rules, person, is_move=search.moving_id is not None, referrals=referrals)
 
 
 def _notice(terms: Terms, search: Search, limits: Limits) -> timedelta:

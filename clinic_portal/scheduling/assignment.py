@@ -72,6 +72,7 @@ class Placement:
     choice: dict[str, Any]
     candidates: int
     lost_races: int
+    extra_minutes: int = 0
 
 
 def find_candidates(
@@ -298,5 +299,5 @@ def placement_of(candidate: Candidate, terms: Terms, candidates: int, lost: int)
     }
     return Placement(
         candidate.practitioner_id, candidate.location_id, starts_at, ends_at, blocked_from, blocked_until,
-        choice, candidates, lost,
+        choice, candidates, lost, terms.extra_minutes,
     )  # fmt: skip

@@ -28,6 +28,7 @@ from clinic_portal.models import (
     Origin,
     Outcome,
     Status,
+    WhoMayBook,
     columns_of,
 )
 from clinic_portal.notifications import outbox
@@ -36,8 +37,11 @@ from clinic_portal.scheduling import claims, submissions
 from clinic_portal.scheduling.assignment import Placement
 from clinic_portal.scheduling.holds import let_go, take_over
 from clinic_portal.scheduling.modes import way_to_meet
+from clinic_portal.scheduling.needs import arrange_interpreter, dismiss_interpreter
 from clinic_portal.scheduling.notes import allowed_note, clean_note
 from clinic_portal.scheduling.people import lock_patient
+from clinic_portal.scheduling.privacy import privacy_of
+from clinic_portal.scheduling.referrals import give_back_referral, use_referral
 from clinic_portal.scheduling.request_rows import close_request_tasks, leave_queue
 from clinic_portal.scheduling.search import Search, Terms, load_terms, own_visits
 from clinic_portal.scheduling.transitions import check_step
@@ -71,12 +75,14 @@ def reserve_slot(
     hold_id: int | None = None,
     origin: Origin | None = None,
     note: str | None = None,
+    is_private: bool | None = None,
     call_number: str | None = None,
 ) -> Appointment:
     """Book a time for a patient with the best practitioner who is free then.
 
     Args: token, the form's own; the same again returns the same visit. hold_id, the time kept for this actor, if any.
-    note, what the patient wrote about it. call_number, which number to call, for a visit by phone.
+    note, what the patient wrote about it. call_number, which number to call, for a visit by phone. is_private, whether
+    those who act for the patient may not know of it; None where nobody was asked.
     Times: starts_at is an instant on the grid; a visit by phone may begin at another one in the stretch told.
     Commits: submission, session cells, appointment, attempt, audit, messages; rings for the messages.
     Raises: SlotTaken, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest, NotFound, NotAllowed, SubmissionConflict,
@@ -87,7 +93,8 @@ def reserve_slot(
     if search.patient_id is None or search.moving_id is not None:
         raise NotFound
     note = clean_note(note)
-    body = _body("reserve", search, starts_at) | {"note": note, "number": call_number}
+    said = {"note": note, "number": call_number, "is_private": is_private}
+    body = _body("reserve", search, starts_at) | {name: value for name, value in said.items() if value is not None}
     submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
         return db.get_one(Appointment, earlier_id)
@@ -96,9 +103,13 @@ def reserve_slot(
     way = way_to_meet(terms.search.mode, call_number, terms.settings)
     visit = _new_visit(actor, placement, terms, origin or ORIGIN_OF[actor.kind], way)
     visit.note = allowed_note(note, is_sensitive=terms.limits.rules.is_sensitive)
+    visit.is_private = privacy_of(db, actor, visit, is_private)
+    if terms.limits.rules.who_may_book is WhoMayBook.REFERRED:
+        use_referral(db, visit, clock.local_date(starts_at, terms.zones[placement.location_id]))
     add_at_once(db, visit)
     note_attempt(db, visit, placement, terms.now)
     record(db, actor, "reserve", visit, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
+    arrange_interpreter(db, visit)
     outbox.tell_booked(db, visit)
     submissions.finish(db, submission_id, visit.id)
     return visit
@@ -137,7 +148,7 @@ def placement_of_hold(hold: Hold) -> Placement:
     """The time that a hold keeps, as a placement."""
     return Placement(
         hold.practitioner_id, hold.location_id, hold.starts_at, hold.ends_at, hold.blocked_from, hold.blocked_until,
-        hold.choice, hold.choice["candidates"], 0,
+        hold.choice, hold.choice["candidates"], 0, hold.extra_minutes,
     )  # fmt: skip
 
 
@@ -180,6 +191,7 @@ def time_of(placement: Placement, window_min: int) -> dict[str, Any]:
         "ends_at": placement.ends_at,
         "blocked_from": placement.blocked_from,
         "blocked_until": placement.blocked_until,
+        "extra_minutes": placement.extra_minutes,
         "shown_window_min": window_min,
         "choice": placement.choice,
     }
@@ -251,6 +263,7 @@ def _move(
     session.flush()
     note_attempt(session, visit, placement, terms.now)
     record(session, actor, "move", visit, before=before, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
+    arrange_interpreter(session, visit)
     outbox.tell_moved(
         session,
         visit,
@@ -330,6 +343,7 @@ def carry_out_cancel(
     session.flush()
     after = {**columns_of(visit, TOLD), **noted}
     record(session, actor, "cancel", visit, before=before, after=after, patient_id=visit.patient_id)
+    dismiss_interpreter(session, visit)
     if visit.starts_at is not None and visit.starts_at > now:
         outbox.tell_cancelled(session, visit)
     wake_queue()
@@ -342,6 +356,7 @@ def _mark_cancelled(
     give_back(session, visit, settings.number("grid_min"))
     _end_waiting(session, actor, visit, "cancelled")
     late = timedelta(minutes=settings.number("late_cancel_min", visit.visit_type_id))
+    give_back_referral(session, visit)
     visit.status = Status.CANCELLED
     visit.cancelled_at = now
     visit.cancelled_by = CANCELLED_BY[actor.kind]
@@ -394,6 +409,8 @@ def change_status(
     if to is Status.ENTERED_IN_ERROR:
         give_back(db, visit, load_settings(db).number("grid_min"))
         visit.sequence += 1
+        dismiss_interpreter(db, visit)
+        give_back_referral(db, visit)
     if visit.is_request or to is Status.ENTERED_IN_ERROR:
         _end_waiting(db, actor, visit, to.value)
     _mark(visit, to, now, came_too_late)

@@ -37,20 +37,23 @@ def change_answers(db: Session, *, actor: Actor, hold_id: int, search: Search) -
         # Written about another kind of visit, or of somebody else: not to be carried over unseen.
         note=hold.note if is_same_kind else None,
         call_number=hold.call_number if is_same_person else None,
+        is_private=hold.is_private if is_same_kind else None,
         until=hold.expires_at,
     )
 
 
 @writing
-def keep_note(db: Session, *, actor: Actor, hold_id: int, note: str) -> None:
-    """Keep what somebody has written so far with the time that is kept.
+def keep_written(db: Session, *, actor: Actor, hold_id: int, note: str | None, is_private: bool | None = None) -> None:
+    """Keep what somebody has written and said so far with the time that is kept.
 
-    Commits: the note; nothing when the time is no longer kept.
+    Args: note and is_private, None where nobody was asked.
+    Commits: both; nothing when the time is no longer kept.
     Raises: NoteRefused, NotFound.
     """
     hold = _own(db, actor, hold_id)
     if hold.closed_at is None:
         hold.note = allowed_note(clean_note(note), is_sensitive=hold.visit_type.is_sensitive)
+        hold.is_private = is_private
 
 
 @writing

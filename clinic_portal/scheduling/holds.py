@@ -44,16 +44,18 @@ def hold_slot(
     kind: HoldKind = HoldKind.PATIENT_CHECKOUT,
     note: str | None = None,
     call_number: str | None = None,
+    is_private: bool | None = None,
 ) -> Hold:
     """Keep a time for somebody for a few minutes; an account keeps one time at once, so an earlier one is let go.
 
-    Args: note and call_number, what the patient has written already, before an earlier time was lost.
+    Args: note, call_number and is_private, what the patient has written and said already, before an earlier time was
+    lost.
     Commits: the hold, with the cells of its session.
     Raises: SlotTaken, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest, NotFound, NotAllowed, and as the limits:
     NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast, SafetyAnswerMissing.
     Source: UC3.8.
     """
-    return make_hold(db, actor, search, starts_at, kind, note=note, call_number=call_number)
+    return make_hold(db, actor, search, starts_at, kind, note=note, call_number=call_number, is_private=is_private)
 
 
 def make_hold(
@@ -65,6 +67,7 @@ def make_hold(
     *,
     note: str | None,
     call_number: str | None,
+    is_private: bool | None,
     until: datetime | None = None,
 ) -> Hold:
     """Keep a time inside the caller's transaction.
@@ -84,6 +87,7 @@ def make_hold(
     hold = _new_hold(actor.account_id, terms, placement, kind)
     hold.expires_at = until or _ends_at(session, hold, terms)
     hold.note = allowed_note(clean_note(note), is_sensitive=terms.limits.rules.is_sensitive)
+    hold.is_private = is_private
     hold.call_number = clean_number(call_number) if hold.mode is Mode.PHONE else None
     add_at_once(session, hold)
     return hold
@@ -131,6 +135,7 @@ def _new_hold(account_id: int, terms: Terms, placement: Placement, kind: HoldKin
         ends_at=placement.ends_at,
         blocked_from=placement.blocked_from,
         blocked_until=placement.blocked_until,
+        extra_minutes=placement.extra_minutes,
         mode=search.mode,
         wishes=search.wishes(),
         choice=placement.choice,

@@ -19,6 +19,7 @@ from clinic_portal.database import read_once
 from clinic_portal.errors import NotBookableOnline, NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast
 from clinic_portal.languages import N_, NN_
 from clinic_portal.models import Appointment, IdentityStatus, Location, Status, WhoMayBook, years_between
+from clinic_portal.scheduling.referrals import Allowance
 from clinic_portal.settings import Settings
 
 DAYS_A_MONTH = 30
@@ -44,7 +45,8 @@ class Rules:
 
     @property
     def depend_on_day(self) -> bool:
-        return self.min_age is not None or self.max_age is not None or self.min_days_since_same > 0
+        has_ages = self.min_age is not None or self.max_age is not None
+        return has_ages or self.min_days_since_same > 0 or self.who_may_book is WhoMayBook.REFERRED
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Limits:
     rules: Rules
     person: Person | None = None
     is_move: bool = False
+    referrals: tuple[Allowance, ...] = ()
 
     def refusal(self) -> NotBookableOnline | None:
         """Why this person cannot book this visit type at all now, whatever the day."""
@@ -91,7 +94,7 @@ class Limits:
         """
         if self.person is None or not self.depend_on_day:
             return None
-        return self._wrong_age(self.person, day) or self._too_soon(self.person, day)
+        return self._not_referred(day) or self._wrong_age(self.person, day) or self._too_soon(self.person, day)
 
     @property
     def depend_on_day(self) -> bool:
@@ -144,6 +147,18 @@ class Limits:
                 is_same_type=True,
             )
         return None
+
+    def _not_referred(self, day: date) -> NotBookableOnline | None:
+        """A visit that is moved has its referral already; it must only be as long ahead as that allows."""
+        if self.rules.who_may_book is not WhoMayBook.REFERRED:
+            return None
+        if any(day <= one.valid_until and (one.left > 0 or self.is_move) for one in self.referrals):
+            return None
+        return NotForThisPatient(
+            N_("%(name)s needs a referral that is still valid. Call us, and we will look at it with you."),
+            name=self.rules.name,
+            reason="referral",
+        )
 
     def _wrong_age(self, person: Person, day: date) -> NotBookableOnline | None:
         low, high = self.rules.min_age, self.rules.max_age

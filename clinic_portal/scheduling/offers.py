@@ -34,6 +34,7 @@ from clinic_portal.notifications import outbox
 from clinic_portal.notifications.request_outbox import Told, overtake_calls, tell_of_requests, wake_queue
 from clinic_portal.scheduling import claims
 from clinic_portal.scheduling.booking import note_attempt, placement_of_hold, time_of, unconfirm
+from clinic_portal.scheduling.needs import arrange_interpreter
 from clinic_portal.scheduling.offering import ToOffer
 from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.scheduling.placing import become_visit
@@ -64,7 +65,7 @@ def make_offers(session: Session, made: Sequence[tuple[Appointment, ToOffer]], n
             practitioner_id=placement.practitioner_id, location_id=placement.location_id,
             starts_at=placement.starts_at, ends_at=placement.ends_at, blocked_from=placement.blocked_from,
             blocked_until=placement.blocked_until, wishes=row.wishes, choice=placement.choice,
-            mode=row.mode, call_number=row.call_number,
+            mode=row.mode, call_number=row.call_number, extra_minutes=placement.extra_minutes,
             safety_answer=row.safety_answer, created_at=now, expires_at=offer.expires_at,
         )  # fmt: skip
         session.add(hold)
@@ -172,6 +173,7 @@ def _move(session: Session, actor: Actor, visit: Appointment, hold: Hold, now: d
         patient_id=visit.patient_id,
     )
     close_request_tasks(session, actor, [visit.id], "booked")
+    arrange_interpreter(session, visit)
     outbox.tell_moved(session, visit, old_starts_at=old_starts_at, old_practitioner_id=old_practitioner_id,
                       old_location_id=old_location_id, old_window_min=old_window_min)  # fmt: skip
     wake_queue()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from clinic_portal.database import run
@@ -15,6 +15,11 @@ _LOCK = (
     .where(Patient.id == bindparam("patient_id"))
     .with_for_update(key_share=True)
 )
+
+
+def records_of(patient_id: int) -> Select[int]:
+    """The ids of a patient's record and of those that were joined into it: what is append-only still names these."""
+    return select(Patient.id).where(or_(Patient.id == patient_id, Patient.merged_into_id == patient_id))
 
 
 def lock_patient(session: Session, patient_id: int, *, for_new_time: bool = True) -> None:

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from clinic_portal.models import Mode
+from clinic_portal.models import Mode, Need
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.assignment import Candidate, Skills, day_of, rank, read_skills
 from clinic_portal.scheduling.claims import Piece
-from clinic_portal.scheduling.search import Need, Search, Terms, load_terms
+from clinic_portal.scheduling.search import Search, Terms, load_terms
 from clinic_portal.scheduling.strips import cell_of
 from clinic_portal.scheduling.times import WorkStretch, offered_starts, read_stretches
 

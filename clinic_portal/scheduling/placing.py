@@ -6,14 +6,26 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from clinic_portal import clock
 from clinic_portal.audit import Actor
-from clinic_portal.models import Appointment, Status
+from clinic_portal.models import Appointment, Location, Status, VisitType, WhoMayBook
 from clinic_portal.notifications import outbox
 from clinic_portal.scheduling.assignment import Placement
 from clinic_portal.scheduling.booking import note_attempt, time_of
 from clinic_portal.scheduling.modes import way_to_meet
+from clinic_portal.scheduling.needs import arrange_interpreter
+from clinic_portal.scheduling.referrals import use_referral
 from clinic_portal.scheduling.request_rows import close_request_tasks, leave_queue, note_change, told
 from clinic_portal.settings import load_settings, shown_window
+
+
+def settle(session: Session, visit: Appointment) -> None:
+    """What else a visit brings along that just got its time: a referral is used up, an interpreter is looked for."""
+    assert visit.starts_at is not None
+    visit_type, location = session.get_one(VisitType, visit.visit_type_id), session.get_one(Location, visit.location_id)
+    if visit_type.who_may_book is WhoMayBook.REFERRED:
+        use_referral(session, visit, clock.local_date(visit.starts_at, location.zone))
+    arrange_interpreter(session, visit)
 
 
 def become_visit(
@@ -30,5 +42,6 @@ def become_visit(
     leave_queue(visit)
     note_change(session, actor, action, visit, before)
     note_attempt(session, visit, placement, now)
+    settle(session, visit)
     close_request_tasks(session, actor, [visit.id], "booked")
     outbox.tell_booked(session, visit)

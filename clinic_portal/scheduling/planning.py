@@ -13,12 +13,12 @@ from typing import Any
 from clinic_portal import clock
 from clinic_portal.audit import ActorKind
 from clinic_portal.errors import DomainError
-from clinic_portal.models import ContinuityWish, Origin
+from clinic_portal.models import ContinuityWish, Need, Origin
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.askers import ASKED_BY, Asker, terms_for
 from clinic_portal.scheduling.assignment import Candidate, Placement, placement_of
 from clinic_portal.scheduling.picture import Kind, KindKey, Picture, Track
-from clinic_portal.scheduling.search import Need, OwnVisit, Search, Terms, days_between
+from clinic_portal.scheduling.search import OwnVisit, Search, Terms, days_between
 from clinic_portal.scheduling.strips import first_cell_from
 from clinic_portal.scheduling.wishes import suiting_starts
 

@@ -36,6 +36,7 @@ from clinic_portal.scheduling.booking import CANCELLED_BY, ORIGIN_OF
 from clinic_portal.scheduling.modes import way_asked
 from clinic_portal.scheduling.notes import allowed_note, clean_note
 from clinic_portal.scheduling.people import lock_patient
+from clinic_portal.scheduling.privacy import privacy_of_request
 from clinic_portal.scheduling.promises import clinic_zone
 from clinic_portal.scheduling.request_rows import (
     close_request_tasks,
@@ -167,6 +168,7 @@ def _new_request(
         next_try_at=terms.now,
         wishes=search.wishes(),
         safety_answer=terms.safety_kept(),
+        is_private=privacy_of_request(session, actor, search.patient_id, search.visit_type_id),
         **way_asked(search.mode, call_number),
         **wishes.columns(),
     )

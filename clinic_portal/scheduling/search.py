@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -31,9 +30,9 @@ from clinic_portal.models import (
     REMOTE,
     Appointment,
     ContinuityWish,
-    Gender,
     Location,
     Mode,
+    Need,
     Patient,
     Practitioner,
     PractitionerPreference,
@@ -48,19 +47,10 @@ from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.continuity import SEEN_LAST, USUAL, same_person
 from clinic_portal.scheduling.limits import DAYS_A_MONTH, Limits, Rules, read_person, rules_of
 from clinic_portal.scheduling.modes import offered_modes
+from clinic_portal.scheduling.needs import GENDER_ASKED, INTERPRETED, extra_minutes, notice_for_interpreter
+from clinic_portal.scheduling.referrals import allowances_of
 from clinic_portal.scheduling.safety import SafetyAnswer
 from clinic_portal.settings import Settings, settings_in, shown_window
-
-
-class Need(enum.StrEnum):
-    """What a visit must have; each decides before any score."""
-
-    STEP_FREE = "step_free"
-    FEMALE_CLINICIAN = "female_clinician"
-    MALE_CLINICIAN = "male_clinician"
-
-
-GENDER_ASKED = {Need.FEMALE_CLINICIAN: Gender.FEMALE, Need.MALE_CLINICIAN: Gender.MALE}
 
 
 @dataclass(frozen=True)
@@ -127,6 +117,8 @@ class Terms:
     limits: Limits
     catalogue: Catalogue
     notice: timedelta = field(default_factory=timedelta)
+    # Whole cells of what the needs add; in the doers' lengths already.
+    extra_minutes: int = 0
     # The practitioner of last time, if such visits can be had there.
     same_id: int | None = None
     # When the visit that is moved begins now.
@@ -281,7 +273,7 @@ _PATIENT = (
     .outerjoin(PractitionerPreference, PractitionerPreference.patient_id == Patient.id)
     .where(Patient.id == bindparam("patient_id"))
 )
-_MOVED = select(Appointment.mode, Appointment.practitioner_id, Appointment.starts_at).where(
+_MOVED = select(Appointment.mode, Appointment.practitioner_id, Appointment.starts_at, Appointment.extra_minutes).where(
     Appointment.id == bindparam("moving_id")
 )
 
@@ -306,7 +298,8 @@ def load_terms(session: Session, search: Search, *, as_new: bool = False) -> Ter
     familiar, never = _history(patient, settings, now)
     has_been_here = bool(patient and patient[0].last_seen_at) if search.patient_id is not None else not as_new
     limits = _limits(session, search, rules_of(visit_type, settings), settings, now, patient)
-    doers = _doers(found, search, grid_min, never, is_new=not has_been_here)
+    zones, extra_cells = _zones(found, search), _extra_cells(search, settings, grid_min, moved)
+    doers = _doers(found, search, grid_min, never, extra_cells, is_new=not has_been_here)
     same_id = same_person(familiar) if moved is None else moved.practitioner_id
     if search.continuity is ContinuityWish.SAME_ONLY:
         doers = {id_: doer for id_, doer in doers.items() if id_ == same_id}
@@ -316,16 +309,24 @@ def load_terms(session: Session, search: Search, *, as_new: bool = False) -> Ter
         grid_min=grid_min,
         step_cells=-(-visit_type.start_step_min // grid_min),
         settings=settings,
-        zones=_zones(found, search),
+        zones=zones,
         doers=doers,
         familiar=familiar,
         has_been_here=has_been_here,
         limits=limits,
-        notice=_notice(search, limits, settings),
         catalogue=found,
+        notice=_notice(session, search, limits, settings, now, next(iter(zones.values()))),
+        extra_minutes=extra_cells * grid_min,
         same_id=same_id if same_id in doers else None,
         moved_from=None if moved is None else moved.starts_at,
     )
+
+
+def _extra_cells(search: Search, settings: Settings, grid_min: int, moved: Any | None) -> int:
+    """How many cells the patient's needs add to everybody's length; a visit that is moved keeps what it has."""
+    kept = None if moved is None else moved.extra_minutes
+    minutes = extra_minutes(settings, search.visit_type_id, search.needs) if kept is None else kept
+    return -(-minutes // grid_min)
 
 
 def _limits(
@@ -347,7 +348,9 @@ def _limits(
     )
     if rules.who_may_book is not WhoMayBook.ANYONE:
         person = replace(person, is_invited=is_invited(session, search.patient_id, search.visit_type_id, now))
-    return Limits(rules, person, is_move=search.moving_id is not None)
+    needs_referral = rules.who_may_book is WhoMayBook.REFERRED
+    referrals = allowances_of(session, search.patient_id, search.visit_type_id) if needs_referral else ()
+    return Limits(rules, person, is_move=search.moving_id is not None, referrals=referrals)
 
 
 _INVITED = (
@@ -369,14 +372,20 @@ def is_invited(session: Session, patient_id: int, visit_type_id: int, now: datet
     return run(session, _INVITED, values).first() is not None
 
 
-def _notice(search: Search, limits: Limits, settings: Settings) -> timedelta:
+def _notice(
+    session: Session, search: Search, limits: Limits, settings: Settings, now: datetime, zone: str
+) -> timedelta:
     """How long before its start a visit must be booked. Source: clinic.md 10: the desk needs none."""
     if search.is_by_clinic:
         return timedelta(0)
     names = ["remote_notice_min" if search.mode in REMOTE else "minimum_notice_min"]
     if limits.person is not None and not limits.person.is_known:
         names.append("new_patient_notice_min")
-    return timedelta(minutes=max(settings.number(name, search.visit_type_id) for name in names))
+    notice = timedelta(minutes=max(settings.number(name, search.visit_type_id) for name in names))
+    if not search.needs & INTERPRETED:
+        return notice
+    working_days = settings.number("interpreter_notice_days", search.visit_type_id)
+    return max(notice, notice_for_interpreter(session, now, working_days, zone))
 
 
 def _zones(found: Catalogue, search: Search) -> dict[int, str]:
@@ -392,7 +401,9 @@ def _zones(found: Catalogue, search: Search) -> dict[int, str]:
     return zones
 
 
-def _doers(found: Catalogue, search: Search, grid_min: int, never: set[int], *, is_new: bool) -> dict[int, Doer]:
+def _doers(
+    found: Catalogue, search: Search, grid_min: int, never: set[int], extra_cells: int, *, is_new: bool
+) -> dict[int, Doer]:
     asked = {GENDER_ASKED[need] for need in search.needs if need in GENDER_ASKED}
     doers = {}
     for practitioner_id, usual, new, before, after, gender in found.rows(_DOERS, visit_type_id=search.visit_type_id):
@@ -400,7 +411,8 @@ def _doers(found: Catalogue, search: Search, grid_min: int, never: set[int], *, 
             continue
         minutes = (new if is_new else usual, before, after)
         # Whole cells that cover the minutes.
-        doers[practitioner_id] = Doer(practitioner_id, *(-(-each // grid_min) for each in minutes))
+        doer = Doer(practitioner_id, *(-(-each // grid_min) for each in minutes))
+        doers[practitioner_id] = doer._replace(visit_cells=doer.visit_cells + extra_cells)
     return doers
 
 

@@ -27,6 +27,7 @@ from clinic_portal.scheduling.offering import OfferBook, ToOffer, plan_offer, re
 from clinic_portal.scheduling.offers import make_offers
 from clinic_portal.scheduling.outlook import Outlook
 from clinic_portal.scheduling.picture import Picture
+from clinic_portal.scheduling.placing import settle
 from clinic_portal.scheduling.planning import NOTHING_FITS, PATIENT_GONE, Found, Nothing, plan
 from clinic_portal.scheduling.promises import clinic_zone
 from clinic_portal.scheduling.request_rows import close_request_tasks, leave_queue, lock_batch, next_escalation, told
@@ -198,6 +199,8 @@ def _book(session: Session, outcomes: Sequence[Outcome], now: datetime, lost_rac
     run(session, _ATTEMPTS, attempts)
     record_all(session, SYSTEM, changes)
     close_request_tasks(session, SYSTEM, [row.id for row in rows], "booked")
+    for row in rows:
+        settle(session, row)
     tell_booked_together(session, rows)
 
 

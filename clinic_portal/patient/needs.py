@@ -1,0 +1,118 @@
+"""Do you need any help with your appointment? Asked once while booking, remembered, and changed here or there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from flask import Response, flash, request, url_for
+
+from clinic_portal.accounts import actor_for, signed_in, signed_in_account
+from clinic_portal.database import db
+from clinic_portal.errors import InvalidRequest
+from clinic_portal.languages import N_, _
+from clinic_portal.models import Need, Relation
+from clinic_portal.patient.answers import Answers, read_answers
+from clinic_portal.patient.blueprint import blueprint
+from clinic_portal.patient.going_on import go_on
+from clinic_portal.patient.reading import read_public_id
+from clinic_portal.patient.words import NEED_HINTS, NEED_WORDS
+from clinic_portal.profile import needs_form
+from clinic_portal.profile.needs import Wanted, change_needs
+from clinic_portal.profile.rights import right_for
+from clinic_portal.scheduling.needs import needs_of
+from clinic_portal.web import page, see_other
+
+# What is asked once one of these is ticked.
+DETAILS = {
+    Need.INTERPRETER: (N_("Which language?"), N_("For example Polish or Arabic.")),
+    Need.OTHER: (
+        N_("What do you need?"),
+        N_("Reception staff, the person you see and people who book for you can read this."),
+    ),
+}
+
+
+@blueprint.route("/book/help", methods=["GET", "POST"])
+@signed_in
+def help_needed() -> Response:
+    """Do you need any help with your appointment? What was said before is shown, and only changed when asked for."""
+    answers = read_answers(signed_in_account(), request.args)
+    if answers.patient is None or answers.visit_type is None:
+        return see_other(answers.next_url())
+    known = needs_of(db.session(), answers.patient.id)
+    if request.method == "POST":
+        return _answer(answers, known)
+    if known and "change" not in request.args:
+        change_url = answers.url("patient.help_needed", change="yes")
+        return page("patient/help_known.html", needs=told(known), change_url=change_url, back_url=_back(answers))
+    ticked = known or ({} if answers.needs == frozenset() else None)
+    return _question(ticked, back_url=answers.url("patient.help_needed") if known else _back(answers))
+
+
+def _answer(answers: Answers, known: Wanted) -> Response:
+    assert answers.patient is not None
+    if request.form.get("keep"):
+        return go_on(replace(answers, needs=frozenset(known)))
+    try:
+        needs = needs_form.read_form(request.form)
+        actor = actor_for(signed_in_account(), answers.patient.id)
+        change_needs(actor=actor, patient_id=answers.patient.id, needs=needs)
+    except InvalidRequest as error:
+        return _question(_typed(), error, back_url=_back(answers))
+    return go_on(replace(answers, needs=frozenset(needs)))
+
+
+@blueprint.route("/profile/<person_id>/needs", methods=["GET", "POST"])
+@signed_in
+def change_own_needs(person_id: str) -> Response:
+    """What help do you need with appointments?"""
+    account = signed_in_account()
+    right = right_for(account, read_public_id(person_id))
+    is_own = right.relation == Relation.SELF
+    back_url = url_for("patient.profile") if is_own else url_for("patient.person", person_id=person_id)
+    title = _("Do you need any help with appointments?")
+    if not is_own:
+        title = _("Does %(name)s need any help with appointments?", name=right.patient.called_name)
+    if request.method == "GET":
+        return _question(needs_of(db.session(), right.patient_id), back_url=back_url, title=title)
+    try:
+        change_needs(
+            actor=actor_for(account, right.patient_id),
+            patient_id=right.patient_id,
+            needs=needs_form.read_form(request.form),
+        )
+    except InvalidRequest as error:
+        return _question(_typed(), error, back_url=back_url, title=title)
+    flash(_("What you need is saved. Appointments that are booked already stay as they are."), "success")
+    return see_other(back_url)
+
+
+def told(needs: Mapping[Need, str | None]) -> list[str]:
+    """Needs in the patient's words, each with what belongs to it: "An interpreter: Polish"."""
+    return [f"{_(NEED_WORDS[need])}: {detail}" if detail else _(NEED_WORDS[need]) for need, detail in needs.items()]
+
+
+def _typed() -> Wanted | None:
+    return needs_form.typed(request.form) or None
+
+
+def _back(answers: Answers) -> str:
+    return answers.back_url("patient.help_needed")
+
+
+def _question(
+    ticked: Wanted | None,
+    error: InvalidRequest | None = None,
+    *,
+    back_url: str,
+    title: str | None = None,
+) -> Response:
+    return page(
+        "patient/help.html",
+        status=422 if error else 200,
+        title=title or _("Do you need any help with your appointment?"),
+        options=needs_form.options(ticked, NEED_WORDS, NEED_HINTS, DETAILS, N_("No")),
+        errors=needs_form.errors_of(error),
+        back_url=back_url,
+    )
