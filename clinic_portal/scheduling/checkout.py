@@ -26,8 +26,8 @@ def change_answers(db: Session, *, actor: Actor, hold_id: int, search: Search) -
     hold = _own(db, actor, hold_id)
     if not hold.is_live(clock.now()):
         raise SlotTaken
-    is_same_type = hold.visit_type_id == search.visit_type_id
     is_same_person = hold.patient_id == search.patient_id
+    is_same_kind = is_same_person and hold.visit_type_id == search.visit_type_id
     return make_hold(
         db,
         actor,
@@ -35,9 +35,9 @@ def change_answers(db: Session, *, actor: Actor, hold_id: int, search: Search) -
         hold.starts_at,
         HoldKind.PATIENT_CHECKOUT,
         # Written about another kind of visit, or of somebody else: not to be carried over unseen.
-        note=hold.note if is_same_type else None,
+        note=hold.note if is_same_kind else None,
         call_number=hold.call_number if is_same_person else None,
-        is_private=hold.is_private if is_same_type and is_same_person else None,
+        is_private=hold.is_private if is_same_kind else None,
         until=hold.expires_at,
     )
 
