@@ -23,7 +23,9 @@ Args = TypeVarTuple("Args")
 R = TypeVar("R")
 
 # The tables with such triggers.
-WATCHED = frozenset({"settings", "visit_types", "locations", "practitioners", "practitioner_visit_types"})
+WATCHED = frozenset(
+    {"settings", "visit_types", "visit_type_texts", "locations", "practitioners", "practitioner_visit_types"}
+)
 
 _STAMP = select(CatalogueStamp.value)
 

@@ -19,11 +19,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from babel import Locale
 from babel.support import NullTranslations, Translations
 
 ENGLISH = "en"
 # Each by its own name, for those who do not read the other.
 LANGUAGES = {ENGLISH: "English", "de": "Deutsch"}
+# Those that texts are translated into.
+TRANSLATED = tuple(language for language in LANGUAGES if language != ENGLISH)
 # What pages and mails say of themselves.
 TAGS = {ENGLISH: "en-GB"}
 FOLDER = Path(__file__).resolve().parent / "translations"
@@ -71,6 +74,11 @@ def tag() -> str:
     """The present language as HTML names it."""
     language = current()
     return TAGS.get(language, language)
+
+
+def english_name(language: str) -> str:
+    """How English calls a language: for the clinic's own tools."""
+    return str(Locale.parse(language).english_name)
 
 
 def in_sentence(words: str) -> str:

@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from clinic_portal import languages
 from clinic_portal.audit import Actor, record
 from clinic_portal.catalogue import Catalogue, catalogue
 from clinic_portal.database import writing
 from clinic_portal.errors import InvalidRequest, VersionConflict
+from clinic_portal.languages import N_, TRANSLATED
 from clinic_portal.models import Mode, Setting, VisitType
 
 ROOM = "{room}"
@@ -34,6 +36,25 @@ class Definition:
     per_visit_type: bool = False
     is_valid: Callable[[Any], bool] = field(default=lambda _value: True)
     is_required: bool = False
+    # The name of the same text in English, and the language of this one.
+    translates: tuple[str, str] | None = None
+
+    def translated(self, language: str) -> Definition:
+        """The same text in another language, which a clinic may leave empty."""
+        return Definition(
+            name_in(self.name, language),
+            "",
+            self.unit,
+            f"the same in {languages.english_name(language)}; empty: as in English",
+            self.per_visit_type,
+            lambda value: value == "" or self.is_valid(value),
+            translates=(self.name, language),
+        )
+
+
+def name_in(name: str, language: str) -> str:
+    """Under which name a text of the clinic is kept in another language than English."""
+    return f"{name}_{language}"
 
 
 def _whole(low: int, high: int) -> Callable[[Any], bool]:
@@ -78,17 +99,22 @@ def _hours(value: Any) -> bool:
     return value == NONE or (bool(_HOURS.fullmatch(value)) and value[:5] != value[6:])
 
 
+# Texts that patients read; until the clinic writes its own, the defaults are translated with the pages.
+TEXTS = (
+    Definition("opening_hours", N_("Monday to Friday"), "text", "when the phone is answered", is_valid=_short,
+               is_required=True),
+    Definition("urgent_advice", N_("If it is urgent but no emergency, call us."), "text",
+               "what to do when it is urgent but no emergency", is_valid=_short, is_required=True),
+    Definition("emergency_signs", N_("a life may be in danger"), "lines",
+               "what the emergency check lists, one sign a line, in the clinic's own words", True, _lines),
+)  # fmt: skip
+
 DEFINITIONS = (
     Definition("clinic_name", "Clinic", "text", "name in page headers and mails", is_valid=_short),
     Definition("clinic_phone", "Ask at the desk", "text", "number that every page and mail tells", is_valid=_short,
                is_required=True),
-    Definition("opening_hours", "Monday to Friday", "text", "when the phone is answered", is_valid=_short,
-               is_required=True),
     Definition("emergency_number", "112", "text", "what to call in an emergency", is_valid=_short, is_required=True),
-    Definition("urgent_advice", "If it is urgent but no emergency, call us.", "text",
-               "what to do when it is urgent but no emergency", is_valid=_short, is_required=True),
-    Definition("emergency_signs", "a life may be in danger", "lines",
-               "what the emergency check lists, one sign a line, in the clinic's own words", True, _lines),
+    *(each for text in TEXTS for each in (text, *(text.translated(language) for language in TRANSLATED))),
     Definition("grid_min", 5, "minutes", "length of a schedule cell; never changed once sessions exist",
                is_valid=lambda value: value in (5, 10, 15)),
     Definition("sessions_ahead_days", 90, "days", "how far ahead sessions are made", is_valid=_whole(1, 400)),
@@ -191,6 +217,24 @@ class Settings:
         if visit_type_id is not None and (name, visit_type_id) in self.by_visit_type:
             return self.by_visit_type[name, visit_type_id]
         return self.clinic.get(name, BY_NAME[name].default)
+
+    def text(self, name: str, visit_type_id: int | None = None) -> str:
+        """One of `TEXTS` in the language of the reader; what is not translated is told in English.
+
+        What a visit type says for itself counts more than what the clinic says in general, in whatever language.
+        """
+        names = (name_in(name, languages.current()), name)
+        own = [self.by_visit_type.get((each, visit_type_id)) for each in names] if visit_type_id is not None else []
+        found = next((text for text in (*own, *map(self.clinic.get, names)) if text), None)
+        return str(found) if found else languages.translated(BY_NAME[name].default)
+
+    def texts(self, name: str, visit_type_id: int | None = None) -> tuple[str, ...]:
+        """The same as readers of all languages get it."""
+        found = []
+        for language in languages.LANGUAGES:
+            with languages.speaking(language):
+                found.append(self.text(name, visit_type_id))
+        return tuple(dict.fromkeys(found))
 
     def number(self, name: str, visit_type_id: int | None = None) -> int:
         return int(self.value(name, visit_type_id))

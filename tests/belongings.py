@@ -30,6 +30,8 @@ from clinic_portal.models import (
     RoleGrant,
     RoleName,
     SignIn,
+    Task,
+    TaskKind,
     VisitType,
 )
 from clinic_portal.notifications import delivery
@@ -37,6 +39,7 @@ from clinic_portal.notifications.captured import list_captured, read_captured
 from clinic_portal.profile.notice import VERSION
 from clinic_portal.scheduling.holds import hold_slot
 from clinic_portal.scheduling.search import Search
+from clinic_portal.tasks import open_task
 from tests.bookings import book, cancel, open_clinic
 from tests.world import NOW, World, add_patient, add_session, at
 
@@ -64,11 +67,11 @@ def furnish(world: World) -> None:
     for day in (1, 2, 3):
         open_clinic(world, day)
         add_session(world.diaz_id, at(13, day=day), at(16, 30, day=day), world.second_location_id)
-    book(world, at(9, day=1))
+    visit = book(world, at(9, day=1))
     private = book(world, at(11, day=1), visit_type_id=world.vaccine_id)
     cancel(world, book(world, at(10, 30, day=1)))
     _add_people(world)
-    _finish(world, private.id)
+    _finish(world, visit.id, private.id)
     sign_ins.begin(account_id=world.accounts["alice"], browser="Another browser")
     search = Search(world.check_up_id, world.alice_id, account_id=world.accounts["alice"])
     for mode in (Mode.PHONE, Mode.IN_PERSON):
@@ -114,7 +117,8 @@ def _act_for(db: Session, account_id: int, patient: Patient, ends_on: date | Non
 
 
 @writing
-def _finish(db: Session, world: World, private_id: int) -> None:
+def _finish(db: Session, world: World, visit_id: int, private_id: int) -> None:
+    open_task(db, TaskKind.CALL, patient_id=world.alice_id, appointment_id=visit_id, due_at=NOW)
     db.get_one(Appointment, private_id).is_private = True
     db.get_one(VisitType, world.vaccine_id).may_be_acute = True
     check_up = db.get_one(VisitType, world.check_up_id)
@@ -184,6 +188,7 @@ def ids_of(app: Flask, world: World) -> dict[str, str]:
         "reset_token": tokens.make(tokens.Purpose.RESET, people["fs-alice"]),
         "email_token": tokens.make(tokens.Purpose.CHANGE_EMAIL, people["fs-alice"]),
         "account": str(world.accounts["bob"]),
+        "task": str(session.scalars(select(Task.id).filter_by(appointment_id=visit.id)).one()),
         "passkey": session.scalars(select(Passkey)).one().public_id,
         "sign_in": session.scalars(select(SignIn)).one().public_id,
         "link_token": links.sign_visit(

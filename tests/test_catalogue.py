@@ -9,13 +9,22 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import catalogue
 from clinic_portal.database import db, writing
-from clinic_portal.models import Account, Base, Location, Practitioner, PractitionerVisitType, Setting, VisitType
+from clinic_portal.models import (
+    Account,
+    Base,
+    Location,
+    Practitioner,
+    PractitionerVisitType,
+    Setting,
+    VisitType,
+    VisitTypeText,
+)
 from clinic_portal.scheduling.search import Search, load_terms
 from clinic_portal.settings import load_settings, put_setting
 from tests.statements import sent_statements
 from tests.world import World
 
-WATCHED = [Setting, VisitType, Location, Practitioner, PractitionerVisitType]
+WATCHED = [Setting, VisitType, VisitTypeText, Location, Practitioner, PractitionerVisitType]
 
 
 def horizon() -> int:

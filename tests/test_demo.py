@@ -212,7 +212,7 @@ def test_the_demo_patient_has_been_seen_and_has_a_visit_to_move(clinic: Session)
 
 def test_the_desk_has_something_of_everything_to_do(clinic: Session) -> None:
     kinds = clinic.scalars(select(Task.kind).order_by(Task.kind))
-    assert list(kinds) == [TaskKind.CALL, TaskKind.INTERPRETER, TaskKind.SAME_PERSON]
+    assert list(kinds) == [TaskKind.CALL, TaskKind.INTERPRETER, TaskKind.SAME_PERSON, *[TaskKind.TRIAGE] * 3]
     assert count(clinic, PatientNeed) == 5
     (referral,) = clinic.scalars(select(Referral))
     assert referral.visit_type.who_may_book is WhoMayBook.REFERRED
@@ -236,7 +236,8 @@ def test_every_status_is_there(clinic: Session) -> None:
 def test_everybody_who_waits_is_there(clinic: Session) -> None:
     line = [(each.appointment.status, each.next) for each in staff_queue(clinic)]
     assert {next_ for _, next_ in line} == {Next.LOOK_AT_IT, Next.ANSWER_OFFER, Next.WAITS_FOR_TIME}
-    assert count(clinic, Task) == sum(next_ is Next.LOOK_AT_IT for _, next_ in line) == 3
+    triage = clinic.scalars(select(Task).filter_by(kind=TaskKind.TRIAGE)).all()
+    assert len(triage) == sum(next_ is Next.LOOK_AT_IT for _, next_ in line) == 3
     assert len(lapsing_invitations(clinic)) == 1
     assert count(clinic, VisitInvitation) == 2
     assert list(clinic.scalars(select(Appointment.status).filter_by(wants_earlier=True))) == [Status.BOOKED]

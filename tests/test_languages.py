@@ -20,13 +20,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clinic_portal import errors, languages, wording
+from clinic_portal.audit import SYSTEM
 from clinic_portal.database import db, writing
 from clinic_portal.languages import LANGUAGES, speaking
-from clinic_portal.models import Account, AuditEntry, Patient, VisitType
+from clinic_portal.models import Account, Appointment, AuditEntry, Patient, VisitType, VisitTypeText
 from clinic_portal.notifications import delivery
 from clinic_portal.notifications.captured import list_captured, read_captured
 from clinic_portal.scheduling.notes import NoteRefused
+from clinic_portal.scheduling.visit_types import change_visit_type
+from clinic_portal.settings import change_setting, load_settings
 from tests.bookings import book, cancel, move, open_clinic
+from tests.test_backoffice import make_admin
 from tests.visitor import Visitor, words_of
 from tests.world import World, at
 
@@ -300,7 +304,7 @@ def test_a_visit_is_booked_in_german_from_the_question_to_the_mail(app: Flask, w
     visit_type = db.session().get_one(VisitType, world.check_up_id).public_id
     times = alice.get(f"/book/times?patient={patient}&visit_type={visit_type}&place=any&needs=none")
     said = words_of(times)
-    assert "Wählen Sie Tag und Uhrzeit Check-up, 30 Minuten, Ort: alle unsere Orte. Tage ab Montag, 2. März" in said
+    assert "Wählen Sie Tag und Uhrzeit Untersuchung, 30 Minuten, Ort: alle unsere Orte. Tage ab Montag, 2. März" in said
     assert "Di 3. März Dienstag, 3. März, Frei" in said
     assert "Vormittag Dienstag, 3. März, 09:00 Uhr" in said
     assert 'data-says="Sie haben gewählt: {time}"' in times.text
@@ -340,6 +344,153 @@ def test_every_mail_about_a_visit_speaks_the_readers_language(app: Flask, world:
         assert html is not None
         assert '<html lang="de">' in html.get_content()
         assert "Summary:Termin: Harbour Street Clinic".lower() in calendar_of(mail).lower()
+
+
+# The clinic's own texts
+
+
+def tell(**texts: str) -> None:
+    """Set texts of the clinic, by the names of settings."""
+    for name, text in texts.items():
+        change_setting(actor=SYSTEM, name=name, value=text)
+
+
+def test_kinds_of_visits_are_told_in_the_readers_language_as_far_as_the_clinic_says_it(
+    app: Flask, world: World
+) -> None:
+    alice = Visitor(app, "alice")
+    assert "Check-up A general check" in words_of(alice.get("/book/visit-type"))
+    choose(alice, "de")
+    asked = words_of(alice.get("/book/visit-type"))
+    assert "Untersuchung A general check" in asked
+    assert "Vaccine" in asked
+    kept(VisitType, world.check_up_id, how_to_prepare="Eat nothing.")
+    say_in_german(world, how_to_prepare="Essen Sie nichts.", hint="Einmal alles")
+    open_clinic(world)
+    visit = book(world, at(9, day=1))
+    page = words_of(alice.get(f"/appointments/{visit.public_id}"))
+    assert "Untersuchung, 30 Minuten" in page
+    assert "Essen Sie nichts." in page
+    assert "Untersuchung Einmal alles" in words_of(alice.get("/book/visit-type"))
+    choose(alice, "en")
+    assert "Eat nothing." in words_of(alice.get(f"/appointments/{visit.public_id}"))
+
+
+def say_in_german(world: World, **texts: str) -> None:
+    admin, visit_type = world.erin, db.session().get_one(VisitType, world.check_up_id)
+    change_visit_type(
+        actor=admin, visit_type_id=visit_type.id, values={f"{name}_de": text for name, text in texts.items()},
+        expected_version=visit_type.version,
+    )  # fmt: skip
+
+
+def test_a_refusal_names_the_kind_of_visit_as_its_reader_knows_it(app: Flask, world: World) -> None:
+    kept(VisitType, world.check_up_id, min_age=90)
+    alice = Visitor(app, "alice")
+    choose(alice, "de")
+    patient = db.session().get_one(Patient, world.alice_id).public_id
+    visit_type = db.session().get_one(VisitType, world.check_up_id).public_id
+    address = f"/book/times?patient={patient}&visit_type={visit_type}&place=any&needs=none"
+    open_clinic(world)
+    assert "Untersuchung ist für Menschen ab 90 Jahren." in words_of(alice.get(address, 403))
+
+
+def test_hours_and_advice_are_the_clinics_own_in_each_language_else_the_english_ones(app: Flask, world: World) -> None:
+    visitor = Visitor(app)
+    choose(visitor, "de")
+    home = words_of(visitor.get("/"))
+    assert "Montag bis Freitag" in home
+    assert "Wenn es dringend ist, aber kein Notfall, rufen Sie uns an." in home
+    tell(opening_hours="Every day, 7am to 9pm", urgent_advice="Ring 111.")
+    home = words_of(visitor.get("/"))
+    assert "Every day, 7am to 9pm" in home
+    assert "Ring 111." in home
+    tell(opening_hours_de="Täglich von 7 bis 21 Uhr", urgent_advice_de="Rufen Sie 111 an.")
+    home = words_of(visitor.get("/"))
+    assert "Täglich von 7 bis 21 Uhr" in home
+    assert "Every day" not in home
+    assert "Rufen Sie 111 an." in home
+    assert "Every day, 7am to 9pm" in words_of(Visitor(app).get("/"))
+    tell(opening_hours_de="")
+    assert "Every day, 7am to 9pm" in words_of(visitor.get("/"))
+
+
+def test_what_a_visit_type_says_counts_more_than_what_the_clinic_says_in_the_readers_language(world: World) -> None:
+    tell(emergency_signs="in general", emergency_signs_de="im Allgemeinen")
+    with speaking("de"):
+        assert told(world) == "im Allgemeinen"
+        change_setting(actor=SYSTEM, name="emergency_signs", value="for a check-up", visit_type="Check-up")
+        assert told(world) == "for a check-up"
+        change_setting(actor=SYSTEM, name="emergency_signs_de", value="für Untersuchungen", visit_type="Check-up")
+        assert told(world) == "für Untersuchungen"
+    assert told(world) == "for a check-up"
+
+
+def told(world: World) -> str:
+    db.session.rollback()
+    return load_settings(db.session()).text("emergency_signs", world.check_up_id)
+
+
+def test_the_emergency_check_counts_in_whichever_language_it_was_answered(app: Flask, world: World) -> None:
+    open_clinic(world)
+    kept(VisitType, world.check_up_id, may_be_acute=True)
+    tell(emergency_signs="chest pain", emergency_signs_de="Brustschmerzen")
+    alice = Visitor(app, "alice")
+    choose(alice, "de")
+    asked = alice.follow(alice.submit(alice.get("/book/visit-type"), visit_type=public_id_of(world)))
+    assert "Brustschmerzen" in words_of(asked)
+    assert "chest pain" not in words_of(asked)
+    place = alice.submit(asked, emergency="none")
+    choose(alice, "en")
+    times = alice.get(place.headers["Location"].replace("/book/help", "/book/times") + "&needs=none")
+    check = alice.follow(alice.submit(times, start="20260303T0900Z"))
+    alice.submit(check)
+    db.session.rollback()
+    visit = db.session().scalars(select(Appointment)).one()
+    assert visit.safety_answer["text"] == ["Brustschmerzen"]
+
+
+def public_id_of(world: World) -> str:
+    return db.session().get_one(VisitType, world.check_up_id).public_id
+
+
+def test_an_administrator_writes_what_patients_read_in_german(app: Flask, world: World) -> None:
+    make_admin(world.accounts["erin"])
+    erin = Visitor(app, "erin")
+    form = erin.get(f"/backoffice/visit-type/?id={public_id_of(world)}")
+    assert "What patients read in German" in words_of(form)
+    assert "Emergency signs in German" in words_of(form)
+    too_long = erin.submit(form, 422, who_may_book="anyone", hint_de="x" * 201)
+    assert "Use no to 200 characters." in words_of(too_long)
+    erin.submit(form, who_may_book="anyone", name_de="", hint_de="Einmal alles", what_to_bring_de="Ihre Karte")
+    db.session.rollback()
+    text = db.session().scalars(select(VisitTypeText)).one()
+    assert (text.language, text.name, text.hint, text.what_to_bring) == ("de", "", "Einmal alles", "Ihre Karte")
+    alice = Visitor(app, "alice")
+    choose(alice, "de")
+    assert "Check-up Einmal alles" in words_of(alice.get("/book/visit-type"))
+    vaccine = db.session().get_one(VisitType, world.vaccine_id).public_id
+    erin.submit(erin.get(f"/backoffice/visit-type/?id={vaccine}"), who_may_book="anyone", name_de="Impfung")
+    assert "Impfung" in words_of(alice.get("/book/visit-type"))
+
+
+def test_patients_choose_the_language_of_their_mails(app: Flask, world: World) -> None:
+    alice = Visitor(app, "alice")
+    profile = alice.get("/profile")
+    assert "Language of our mails English" in words_of(profile)
+    link = re.search(r'href="(/profile/[^"]+/language)"', profile.text)
+    assert link
+    page = alice.get(link[1])
+    assert "Choose a language" in words_of(alice.submit(page, 422, mail_language="xx"))
+    done = alice.follow(alice.submit(page, mail_language="de"))
+    assert "We write in Deutsch from now on." in words_of(done)
+    alice.submit(page, mail_language="de")
+    patient = db.session().get_one(Patient, world.alice_id)
+    assert patient.preferred_language == "de"
+    changes = select(AuditEntry.action).where(AuditEntry.for_patient_id == world.alice_id)
+    assert list(db.session().scalars(changes)) == ["change_mail_language"]
+    # The pages stay as they are.
+    assert language_of(alice) == "en"
 
 
 def test_a_mail_about_an_account_speaks_its_owners_language(app: Flask, world: World) -> None:

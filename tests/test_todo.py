@@ -27,6 +27,8 @@ from clinic_portal.models import (
     TryOutcome,
 )
 from clinic_portal.notifications import delivery
+from clinic_portal.tasks import open_task
+from tests.asking import ask, drain, fresh
 from tests.bookings import book, cancel, move, open_clinic, told
 from tests.test_backoffice import limit_to
 from tests.visitor import Visitor, words_of
@@ -74,6 +76,16 @@ def test_what_cannot_be_mailed_is_something_to_do_and_what_can_is_not(world: Wor
     book(world, at(10, day=1))
     (task,) = tasks()
     assert (task.appointment_id, task.patient_id, task.closed_at) == (visit.id, visit.patient_id, None)
+
+
+def test_a_visit_that_the_queue_finds_is_told_by_phone_too(world: World) -> None:
+    walter_id = add_walter()
+    asked = ask(world, walter_id, world.erin)
+    open_clinic(world)
+    drain()
+    visit = fresh(asked)
+    assert visit.status == "booked"
+    assert [(task.appointment_id, task.closed_at) for task in tasks()] == [(visit.id, None)]
 
 
 @pytest.mark.parametrize(("day", "due_in"), [(20, timedelta(days=1)), (1, timedelta(hours=1))])
@@ -247,3 +259,24 @@ def test_a_private_visit_is_marked_for_whoever_calls(erin: Visitor, world: World
     says = words_of(erin.get(f"/backoffice/todo/details/?id={tasks()[0].id}"))
     assert "Private: speak to nobody but the patient." in says
     assert "Died" in says
+
+
+def test_work_about_no_visit_and_about_a_request_without_a_time_is_on_the_list_and_can_be_opened(
+    erin: Visitor, world: World
+) -> None:
+    request = ask(world)
+
+    @writing
+    def add_work(session: Session) -> None:
+        open_task(session, TaskKind.SAME_PERSON, patient_id=world.alice_id, due_at=NOW, facts={"other": world.bob_id})
+        open_task(session, TaskKind.TRIAGE, patient_id=world.alice_id, appointment_id=request.id, due_at=NOW)
+
+    add_work()
+    page = erin.get("/backoffice/todo/")
+    shown = words_of(page)
+    assert "Possible same person" in shown
+    assert "Decide about a request" in shown
+    assert request.reference in shown
+    for task in (*tasks(TaskKind.SAME_PERSON), *tasks(TaskKind.TRIAGE)):
+        assert erin.get(f"/backoffice/todo/details/?id={task.id}").status_code == 200
+    assert request.reference in words_of(erin.get(f"/backoffice/appointments/details/?id={request.public_id}"))

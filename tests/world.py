@@ -38,6 +38,7 @@ from clinic_portal.models import (
     RoleGrant,
     RoleName,
     VisitType,
+    VisitTypeText,
 )
 from clinic_portal.profile.notice import VERSION
 from clinic_portal.scheduling import masks
@@ -101,6 +102,8 @@ def build_world(db: Session) -> World:
     mill = Location(name="Mill Lane", address="3 Mill Lane", zone=ZONE, phone="020 7946 0001")
     check_up = VisitType(name="Check-up", start_step_min=15, hint="A general check")
     vaccine = VisitType(name="Vaccine", start_step_min=10, is_sensitive=True)
+    # Only its name is translated.
+    check_up.texts = [VisitTypeText(language="de", name="Untersuchung")]
     db.add_all([harbour, mill, check_up, vaccine])
     accounts = {name: _account(db, name, roles[role]) for name, role in _CAST.items()}
     db.flush()

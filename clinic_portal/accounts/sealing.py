@@ -22,7 +22,8 @@ def unseal(sealed: str, purpose: str) -> str | None:
     """The text again; None when it was changed, is for something else, or was sealed with another secret."""
     try:
         return _box(purpose).decrypt(sealed).decode()
-    except InvalidToken:
+    except (InvalidToken, ValueError):
+        # The library decodes letters first, and says ValueError to those that no sealed text has.
         return None
 
 

@@ -13,6 +13,7 @@ from clinic_portal.backoffice import places, words
 from clinic_portal.backoffice.person import PersonPage, back_to, read_id, staff
 from clinic_portal.database import db
 from clinic_portal.models import AccountInvitation, Patient
+from clinic_portal.web.links import address_of
 
 
 def state_of(code: AccountInvitation) -> str:
@@ -54,7 +55,7 @@ class CodesPage(PersonPage):
             patient=db.session.get_one(Patient, made.patient_id),
             code=code,
             until=words.moment(made.expires_at, places.clinic_zone()),
-            address=url_for("entrance.use_code", _external=True),
+            address=address_of("entrance.use_code"),
             back_url=url_for("backoffice_patients.details_view", id=request.args["id"]),
         )
         return make_response(page)

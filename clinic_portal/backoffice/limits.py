@@ -14,8 +14,17 @@ from clinic_portal.backoffice.lists import Page
 from clinic_portal.backoffice.person import staff
 from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest, NotFound, VersionConflict
+from clinic_portal.languages import TRANSLATED, english_name
 from clinic_portal.models import VisitType, WhoMayBook
-from clinic_portal.scheduling.visit_types import COLUMNS, FLAGS, OWN_SETTINGS, TEXTS, change_visit_type, values_of
+from clinic_portal.scheduling.visit_types import (
+    COLUMNS,
+    FLAGS,
+    OWN_SETTINGS,
+    TEXTS,
+    TRANSLATIONS,
+    change_visit_type,
+    values_of,
+)
 from clinic_portal.settings import BY_NAME, Definition, change_setting, load_settings
 
 CONFLICT = "Somebody else changed this in the meantime. Below is what you entered; send it again to keep it."
@@ -72,7 +81,7 @@ class VisitTypePage(AdminPage):
             raise NotFound
         if request.method == "GET":
             return self._form(visit_type, _shown(visit_type))
-        typed = {name: request.form.get(name, "") for name in (*COLUMNS, *OWN_SETTINGS)}
+        typed = {name: request.form.get(name, "") for name in (*COLUMNS, *TRANSLATIONS, *OWN_SETTINGS)}
         try:
             expected = read_number(request.form.get("version", "")) or 0
             change_visit_type(
@@ -101,6 +110,7 @@ class VisitTypePage(AdminPage):
             visit_type=visit_type,
             typed=typed,
             texts=TEXTS,
+            translated=[(code, english_name(code)) for code in TRANSLATED],
             who=[(one.value, words.WHO_MAY_BOOK[one]) for one in WhoMayBook],
             own_settings=[(BY_NAME[name], is_number(BY_NAME[name]), settings.value(name)) for name in OWN_SETTINGS],
             changed=_changed(now, typed) if is_conflict else [],
@@ -136,7 +146,7 @@ def _value(name: str, text: str) -> Any:
         return text == "yes"
     if name == "who_may_book":
         return next((one for one in WhoMayBook if one.value == text), None)
-    if name in TEXTS:
+    if name in TEXTS or name in TRANSLATIONS:
         return read_text(text)
     if name in OWN_SETTINGS and not is_number(BY_NAME[name]):
         return read_text(text) or None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from clinic_portal import clock, wording
+from clinic_portal.languages import english_name
 from clinic_portal.models import (
     Audience,
     CancelledBy,
@@ -33,6 +34,7 @@ from clinic_portal.models import (
     WhoMayBook,
 )
 from clinic_portal.scheduling import needs
+from clinic_portal.settings import Definition
 
 STATUS = {
     Status.PROPOSED: "Asked for",
@@ -265,6 +267,14 @@ def yes_no(value: bool) -> str:
 def code(text: str) -> str:
     """A code that has no words of its own: "slot_taken" becomes "Slot taken"."""
     return text.replace("_", " ").replace("-", " ").capitalize()
+
+
+def setting(definition: Definition) -> str:
+    """What a setting is called: "Opening hours in German"."""
+    if definition.translates is None:
+        return code(definition.name)
+    name, language = definition.translates
+    return f"{code(name)} in {english_name(language)}"
 
 
 def outcome(code_of_task: str | None) -> str:

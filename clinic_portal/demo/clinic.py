@@ -10,7 +10,7 @@ from functools import cached_property
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
-from clinic_portal.demo import rota
+from clinic_portal.demo import german, rota
 from clinic_portal.demo.chance import public_id
 from clinic_portal.demo.rota import Block, Clinician
 from clinic_portal.demo.sign_ins import AccountBook
@@ -25,9 +25,10 @@ from clinic_portal.models import (
     PractitionerVisitType,
     RoleName,
     VisitType,
+    VisitTypeText,
 )
 from clinic_portal.scheduling.sessions import write_sessions
-from clinic_portal.settings import BY_NAME, put_setting
+from clinic_portal.settings import BY_NAME, name_in, put_setting
 
 DAYS_BACK = 28
 DAYS_AHEAD = 28
@@ -56,7 +57,8 @@ def add_clinic(session: Session, rng: random.Random, accounts: AccountBook, toda
         row["name"]: VisitType(public_id=public_id(rng), sort_order=order, **row)
         for order, row in enumerate(rota.VISIT_TYPES, start=1)
     }
-    for visit_type in visit_types.values():
+    for name, visit_type in visit_types.items():
+        visit_type.texts = [VisitTypeText(language=german.LANGUAGE, **german.VISIT_TEXTS[name])]
         visit_type.start_step_min = whole_cells_min(visit_type.start_step_min, grid_min)
     session.add_all([*places.values(), *visit_types.values()])
     practitioners = {each.name: _practitioner(rng, accounts, each) for each in rota.CLINICIANS}
@@ -100,6 +102,8 @@ def _skills(clinic: Clinic, each: Clinician) -> list[PractitionerVisitType]:
 def _put_settings(session: Session, clinic: Clinic) -> None:
     for name, value in {**rota.CLINIC_SETTINGS, "grid_min": clinic.grid_min}.items():
         put_setting(session, name, value)
+    for name, text in german.SETTINGS.items():
+        put_setting(session, name_in(name, german.LANGUAGE), text)
     for name, visit_type, value in rota.VISIT_TYPE_SETTINGS:
         put_setting(session, name, value, clinic.visit_types[visit_type].id)
 

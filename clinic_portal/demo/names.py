@@ -36,6 +36,7 @@ HERITAGES = (
     _group(2, "pt", "Beatriz Inês Lucía Teresa", "João Diogo Mateo Rafael", "Silva Oliveira Torres Costa Ramos Pinto"),
     _group(2, "so", "Amina Hodan Layla Samira", "Omar Abdi Khalid Hassan", "Warsame Farah Mohamed Saleh Nasser Yassin"),
     _group(1, "tr", "Elif Zeynep Defne Selin", "Emre Mehmet Kerem Deniz", "Kaya Demir Şahin Öztürk Arslan"),
+    _group(1, "de", "Heike Lena Ulrike Johanna", "Jürgen Lukas Matthias Felix", "Müller Schäfer Weiß Vogel Lehmann"),
     _group(1, "uk", "Oksana Iryna Daria Olena", "Taras Andriy Maksym Pavlo", "Shevchenko Bondarenko Kravchenko Melnyk"),
 )  # fmt: skip
 

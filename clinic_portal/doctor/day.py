@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from clinic_portal import clock
+from clinic_portal.database import db
 from clinic_portal.languages import _, ngettext
 from clinic_portal.models import (
     ACTIVE,
@@ -25,6 +26,7 @@ from clinic_portal.models import (
     Status,
 )
 from clinic_portal.scheduling.needs import GENDER_ASKED, live_needs, told_at_clinic
+from clinic_portal.visit_texts import text_of
 from clinic_portal.wording import time_told
 
 # Who sees the patient need not be told whom the patient asked for.
@@ -153,7 +155,7 @@ def _busy(visit: Appointment, on: date, needs: Mapping[Need, str | None]) -> Bus
         ends_at=visit.ends_at,
         called_name=visit.patient.full_name,
         age=_age(visit.patient, on),
-        visit_name=visit.visit_type.name,
+        visit_name=text_of(db.session(), visit.visit_type_id).name,
         how=_how(visit),
         join_url=visit.join_url,
         status=visit.status.value,

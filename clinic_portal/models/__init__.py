@@ -82,6 +82,7 @@ from clinic_portal.models.schedule import (
     RuleKind,
     SessionStatus,
     VisitType,
+    VisitTypeText,
     WhoMayBook,
 )
 from clinic_portal.models.sign_in import AuthenticatorApp, KeptForm, Passkey, RecoveryCode, SignIn
@@ -100,5 +101,6 @@ __all__ = [
     "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode", "Referral", "Relation", "ReleasePolicy", "Role",
     "RoleGrant", "RoleName", "RuleKind", "ServedList", "SessionStatus", "Setting", "SignIn", "Status", "Submission",
     "Task", "TaskAttempt", "TaskKind", "Throttle", "TriageStatus", "TryOutcome", "UTCDateTime", "VisitInvitation",
-    "VisitType", "WhoMayBook", "columns_of", "fold", "id_from_reference", "new_public_id", "years_between",
+    "VisitType", "VisitTypeText", "WhoMayBook", "columns_of", "fold", "id_from_reference", "new_public_id",
+    "years_between",
 ]  # fmt: skip

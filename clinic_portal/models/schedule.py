@@ -121,9 +121,25 @@ class VisitType(Base):
     # Raised with every edit: of two people who edit it at once the second is told.
     version: Mapped[int] = mapped_column(default=1, server_default="1")
 
+    texts: Mapped[list[VisitTypeText]] = relationship()
+
     @property
     def message_name(self) -> str:
         return self.neutral_name if self.is_sensitive else self.name
+
+
+class VisitTypeText(Base):
+    """What patients read about a kind of visit in one language; an empty text is not translated."""
+
+    __tablename__ = "visit_type_texts"
+    __table_args__ = (UniqueConstraint("visit_type_id", "language"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    visit_type_id: Mapped[int] = mapped_column(ForeignKey("visit_types.id"))
+    language: Mapped[str] = mapped_column(String(12))
+    name: Mapped[str] = mapped_column(String(80), default="")
+    hint: Mapped[str] = mapped_column(String(200), default="")
+    how_to_prepare: Mapped[str] = mapped_column(String(500), default="")
+    what_to_bring: Mapped[str] = mapped_column(String(500), default="")
 
 
 class PractitionerVisitType(Base):

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from clinic_portal import clock
+from clinic_portal.languages import known
 from clinic_portal.models import (
     Appointment,
     Confirmation,
@@ -34,6 +35,7 @@ from clinic_portal.notifications.reminder_letters import told_by
 from clinic_portal.notifications.reminders import days_of_reminders, offset_of
 from clinic_portal.notifications.request_letters import TRUE_WHILE, RequestLetter, read_request_letter, usable_contact
 from clinic_portal.settings import Settings, load_settings
+from clinic_portal.visit_texts import text_of
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,7 @@ def _letter(session: Session, row: Notification, visit: Appointment, to: _Addres
         when=_when(session, row, visit),
         meeting=Meeting(visit.mode, visit.call_number, visit.join_url),
         with_whom=visit.practitioner.name if visit.practitioner else "",
-        visit_name=visit.visit_type.message_name,
+        visit_name=_visit_name(session, row, visit),
         is_sensitive=visit.visit_type.is_sensitive,
         clinic_name=settings.value("clinic_name"),
         clinic_phone=settings.value("clinic_phone"),
@@ -301,6 +303,12 @@ def _address(row: Notification, visit: Appointment) -> _Address:
         return _Address(row.practitioner.email)
     contact = usable_contact(row, visit.patient, is_private=visit.is_private)
     return _Address(contact.value, contact, None if contact.whose == Relation.SELF else visit.patient.called_name)
+
+
+def _visit_name(session: Session, row: Notification, visit: Appointment) -> str:
+    if visit.visit_type.is_sensitive:
+        return visit.visit_type.neutral_name
+    return text_of(session, visit.visit_type_id, known(_language(row, visit))).name
 
 
 def _language(row: Notification, visit: Appointment) -> str | None:

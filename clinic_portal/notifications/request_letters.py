@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from clinic_portal import clock
+from clinic_portal.languages import known
 from clinic_portal.models import (
     REMOTE,
     Appointment,
@@ -28,6 +29,7 @@ from clinic_portal.models import (
 )
 from clinic_portal.notifications.facts import NoAddress, Overtaken
 from clinic_portal.settings import load_settings, shown_window
+from clinic_portal.visit_texts import text_of
 
 # What is told about a request only while it is in one of these statuses.
 TRUE_WHILE = {
@@ -129,7 +131,7 @@ def _letter(
     due: tuple[date, date] | None = None,
 ) -> RequestLetter:  # fmt: skip
     contact = usable_contact(row, patient, is_private=is_private)
-    settings = load_settings(session)
+    settings, language = load_settings(session), known(patient.preferred_language)
     return RequestLetter(
         dedupe_key=row.dedupe_key,
         event=row.event,
@@ -137,7 +139,7 @@ def _letter(
         address=contact.value,
         contact_point_id=contact.id,
         for_whom=None if contact.whose == Relation.SELF else patient.called_name,
-        visit_name=None if visit_type.is_sensitive else visit_type.message_name,
+        visit_name=None if visit_type.is_sensitive else text_of(session, visit_type.id, language).name,
         reference=reference,
         answer_by=answer_by,
         is_triaged_by_person=is_triaged_by_person,
@@ -149,7 +151,7 @@ def _letter(
         due=due,
         clinic_name=settings.value("clinic_name"),
         clinic_phone=settings.value("clinic_phone"),
-        language=patient.preferred_language,
+        language=language,
     )
 
 

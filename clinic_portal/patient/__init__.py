@@ -8,6 +8,7 @@ from clinic_portal.patient import (
     booking,
     checking,
     emergency,
+    mail_language,
     mail_links,
     modes,
     moving,
@@ -27,8 +28,8 @@ __all__ = ["install"]
 
 # Views register themselves when their modules are read.
 VIEWS = (
-    questions, needs, emergency, modes, booking, checking, moving, visits, refusals, profile, people, own_record,
-    privacy, mail_links,
+    questions, needs, emergency, modes, booking, checking, moving, visits, refusals, profile, mail_language, people,
+    own_record, privacy, mail_links,
 )  # fmt: skip
 
 

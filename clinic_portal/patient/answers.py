@@ -234,13 +234,18 @@ def with_safety(answers: Answers, code: str | None) -> Answers:
     if not code or answers.patient is None or answers.visit_type is None:
         return answers
     safety = read_safety(code, answers.patient, answers.visit_type)
-    stands = safety is not None and safety.stands(safety_text(db.session(), answers.visit_type), clock.now())
+    stands = safety is not None and safety.stands(_safety_texts(answers.visit_type), clock.now())
     return replace(answers, safety=safety if stands else None)
 
 
 def safety_text(session: Session, visit_type: VisitType) -> str:
-    """What the clinic lists as signs of an emergency before such a visit."""
-    return str(load_settings(session).value("emergency_signs", visit_type.id))
+    """What the clinic lists as signs of an emergency before such a visit, in the reader's language."""
+    return load_settings(session).text("emergency_signs", visit_type.id)
+
+
+def _safety_texts(visit_type: VisitType) -> tuple[str, ...]:
+    """The same in all languages: whoever changes the language meanwhile has answered all the same."""
+    return load_settings(db.session()).texts("emergency_signs", visit_type.id)
 
 
 def answers_of(account: Account, hold: Hold) -> Answers:

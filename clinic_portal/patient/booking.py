@@ -7,12 +7,14 @@ from dataclasses import replace
 from flask import Response, request
 
 from clinic_portal.accounts import signed_in, signed_in_account
+from clinic_portal.database import db
 from clinic_portal.languages import _
 from clinic_portal.models import REMOTE, Account, ContinuityWish
 from clinic_portal.patient.answers import Answers, read_answers
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.choosing import Choosing, keep_time, show_times, with_days
 from clinic_portal.patient.going_on import written_for
+from clinic_portal.visit_texts import text_of
 from clinic_portal.web import see_other
 
 
@@ -49,7 +51,7 @@ def choosing_to_book(account: Account, answers: Answers) -> Choosing:
         account=account,
         search=answers.search(account),
         title=_("Choose a day and time"),
-        visit_name=answers.visit_type.name,
+        visit_name=text_of(db.session(), answers.visit_type.id).name,
         place_name=_place_name(answers),
         back_url=answers.back_url("patient.times"),
         endpoint="patient.times",

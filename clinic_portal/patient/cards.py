@@ -13,6 +13,7 @@ from clinic_portal.models import REMOTE, Account, Appointment, Location, Mode, N
 from clinic_portal.patient.words import NEED_WORDS
 from clinic_portal.scheduling.modes import JOIN_BEFORE
 from clinic_portal.settings import Settings, load_settings
+from clinic_portal.visit_texts import text_of
 from clinic_portal.wording import when_told
 
 
@@ -66,6 +67,7 @@ def card_of(visit: Appointment, for_whom: str | None = None, settings: Settings 
     assert visit.ends_at is not None
     assert visit.location is not None
     settings = settings or load_settings(db.session())
+    text = text_of(db.session(), visit.visit_type_id)
     left, late_min = visit.starts_at - clock.now(), settings.number("late_cancel_min", visit.visit_type_id)
     is_ahead = visit.status == Status.BOOKED and left > timedelta(0)
     early = timedelta(minutes=visit.visit_type.arrive_early_min)
@@ -78,9 +80,9 @@ def card_of(visit: Appointment, for_whom: str | None = None, settings: Settings 
         starts_at=visit.starts_at,
         zone=visit.location.zone,
         duration_min=int((visit.ends_at - visit.starts_at).total_seconds()) // 60,
-        visit_name=visit.visit_type.name,
-        how_to_prepare=visit.visit_type.how_to_prepare,
-        what_to_bring=visit.visit_type.what_to_bring,
+        visit_name=text.name,
+        how_to_prepare=text.how_to_prepare,
+        what_to_bring=text.what_to_bring,
         mode=visit.mode.value,
         place=place_of(visit.location) if visit.mode not in REMOTE else None,
         call_number=visit.call_number,

@@ -14,6 +14,7 @@ from clinic_portal.patient.needs import told
 from clinic_portal.patient.reach import phones_of, way_told
 from clinic_portal.scheduling.needs import needs_of
 from clinic_portal.settings import load_settings
+from clinic_portal.visit_texts import text_of
 from clinic_portal.wording import when_told
 
 Row = dict[str, Any]
@@ -50,7 +51,7 @@ def _person(answers: Answers, kept: Hold) -> list[Row]:
 def _what_for(kept: Hold) -> str:
     minutes = int((kept.ends_at - kept.starts_at).total_seconds()) // 60
     length = ngettext("%(num)d minute", "%(num)d minutes", minutes)
-    return f"{kept.visit_type.name}, {length}"
+    return f"{text_of(db.session(), kept.visit_type_id).name}, {length}"
 
 
 def _how(answers: Answers, kept: Hold) -> list[Row]:

@@ -14,6 +14,7 @@ from clinic_portal.patient.cards import card_of
 from clinic_portal.patient.choosing import Choosing, keep_time, show_times, with_days
 from clinic_portal.patient.reading import read_public_id
 from clinic_portal.scheduling.search import Search
+from clinic_portal.visit_texts import text_of
 
 
 @blueprint.get("/appointments/<public_id>/move")
@@ -63,7 +64,7 @@ def choosing_to_move(account: Account, visit: Appointment) -> Choosing:
             by=actor_for(account, visit.patient_id).kind,
         ),
         title=_("Choose a new time"),
-        visit_name=visit.visit_type.name,
+        visit_name=text_of(db.session(), visit.visit_type_id).name,
         place_name=_place_name(visit, location),
         back_url=url_for("patient.appointment", public_id=visit.public_id),
         endpoint="patient.move",

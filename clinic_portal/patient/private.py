@@ -22,12 +22,10 @@ def asks_private(account: Account, kept: Hold) -> bool:
 def is_private(kept: Hold) -> bool:
     """Whether the box is ticked before somebody has answered."""
     day = clock.local_date(kept.starts_at, kept.location.zone)
-    return is_private_by_default(db.session(), kept.patient_id, kept.visit_type_id, day)
+    return is_private_by_default(db.session(), kept.patient_id, day, is_sensitive=kept.visit_type.is_sensitive)
 
 
 def private_answer(account: Account, kept: Hold) -> bool | None:
     """What was answered, where it was asked: the box that is not ticked sends nothing by itself."""
-    if not asks_private(account, kept):
-        return None
     given = request.form.getlist("private")
-    return read_private(given[-1]) if given else None
+    return read_private(given[-1]) if given and asks_private(account, kept) else None

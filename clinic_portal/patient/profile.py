@@ -12,7 +12,7 @@ from clinic_portal import links
 from clinic_portal.accounts import actor_for, rights_of, signed_in, signed_in_account
 from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest, NotAllowed, NotFound
-from clinic_portal.languages import N_, _
+from clinic_portal.languages import LANGUAGES, N_, _, known
 from clinic_portal.models import ContactKind, ContactPoint, Patient, PatientAccess, Relation
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.contact_words import WORDS
@@ -235,6 +235,7 @@ def _show(right: PatientAccess, rights: list[PatientAccess]) -> Response:
         people=people if len(people) > 1 else [],
         full_name=patient.full_name,
         called_name=patient.called_name,
+        mail_language=LANGUAGES[known(patient.preferred_language)],
         born_on=date_plain(patient.birth_on) if patient.birth_on else _("Not known"),
         ways=[_way(contact, patient) for contact in live],
         has_email=any(contact.is_usable and contact.kind == ContactKind.EMAIL for contact in live),

@@ -26,6 +26,7 @@ from clinic_portal.patient.answers import (
 )
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.going_on import go_on
+from clinic_portal.visit_texts import text_of
 from clinic_portal.web import page, see_other
 from clinic_portal.wording import say
 
@@ -64,12 +65,13 @@ def visit_type() -> Response:
     if chosen := _chosen("visit_type"):
         return go_on(with_visit_type(signed_in_account(), answers, chosen))
     refusals = {one: _refusal(answers, one) for one in offered_visit_types(db.session())}
-    options = [
-        option(one.public_id, one.name, one.hint, one == answers.visit_type)
-        for one, refusal in refusals.items()
-        if refusal is None
-    ]
+    options = [_visit_type(one, answers) for one, refusal in refusals.items() if refusal is None]
     return ask("visit_type", _("Choose what you need"), "visit_type", options, answers, why_not=_told(refusals))
+
+
+def _visit_type(one: VisitType, answers: Answers) -> dict[str, Any]:
+    text = text_of(db.session(), one.id)
+    return option(one.public_id, text.name, text.hint, one == answers.visit_type)
 
 
 def _refusal(answers: Answers, visit_type: VisitType) -> NotBookableOnline | None:

@@ -80,6 +80,7 @@ CODES = {
     "move": N_("Move"), "cancel": N_("Cancel"), "reassign": N_("Reassign"), "arrive": N_("Arrive"),
     "fulfil": N_("Fulfil"), "undo": N_("Undo"), "correct": N_("Correct"), "register": N_("Register"),
     "use_code": N_("Use code"), "invite": N_("Invite"), "export": N_("Export"), "change_name": N_("Change name"),
+    "change_mail_language": N_("Change mail language"),
     "add_contact": N_("Add contact"), "change_contact": N_("Change contact"), "prefer_contact": N_("Prefer contact"),
     "ask_contact": N_("Ask contact"), "verify_contact": N_("Verify contact"), "end_contact": N_("End contact"),
     "give_up_right": N_("Give up right"), "give_right": N_("Give right"), "end_right": N_("End right"),

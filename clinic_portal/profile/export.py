@@ -27,6 +27,7 @@ from clinic_portal.models import (
 from clinic_portal.models.base import plain
 from clinic_portal.profile.access import openings_of
 from clinic_portal.scheduling.people import records_of
+from clinic_portal.visit_texts import text_of
 
 Export = dict[str, Any]
 
@@ -64,8 +65,8 @@ def export_data(session: Session, *, actor: Actor, patient_id: int) -> Export:
         "details": _values(patient, DETAILS),
         "contact_points": [_values(one, CONTACT) for one in _contacts(session, patient_id)],
         "needs": [_need(one) for one in _needs(session, patient_id)],
-        "referrals": [_referral(one) for one in _referrals(session, patient_id)],
-        "appointments": [_visit(one) for one in _visits(session, patient_id)],
+        "referrals": [_referral(session, one) for one in _referrals(session, patient_id)],
+        "appointments": [_visit(session, one) for one in _visits(session, patient_id)],
         "messages": [_message(one) for one in _messages(session, patient_id)],
         "who_may_act_for_you": [_values(one, RIGHT) for one in _rights(session, patient_id)],
         "changes": [_entry(one, actor) for one in _entries(session, patient_id)],
@@ -83,10 +84,10 @@ def _told(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def _visit(visit: Appointment) -> Export:
+def _visit(session: Session, visit: Appointment) -> Export:
     return {
         **_values(visit, VISIT),
-        "visit_type": visit.visit_type.name,
+        "visit_type": text_of(session, visit.visit_type_id).name,
         "practitioner": visit.practitioner.name if visit.practitioner else None,
         "place": visit.location.name if visit.location else None,
         "zone": visit.location.zone if visit.location else None,
@@ -98,8 +99,8 @@ def _need(need: PatientNeed) -> Export:
     return {"need": need.kind.value, "in_your_words": need.detail, **_values(need, NEED)}
 
 
-def _referral(referral: Referral) -> Export:
-    return {"visit_type": referral.visit_type.name, **_values(referral, REFERRAL)}
+def _referral(session: Session, referral: Referral) -> Export:
+    return {"visit_type": text_of(session, referral.visit_type_id).name, **_values(referral, REFERRAL)}
 
 
 def _message(message: Notification) -> Export:

@@ -16,12 +16,14 @@ from clinic_portal.database import writing
 from clinic_portal.errors import BadTransition, InvalidRequest, NotAllowed, Overlap
 from clinic_portal.models import (
     ACTIVE,
+    WAITING,
     AccountInvitation,
     Appointment,
     ContactPoint,
     Hold,
     IdentityStatus,
     Notification,
+    Offer,
     Patient,
     PatientAccess,
     PatientNeed,
@@ -30,13 +32,14 @@ from clinic_portal.models import (
     Referral,
     Task,
     TaskKind,
+    VisitInvitation,
 )
 from clinic_portal.profile.values import is_same
 from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.tasks import close_tasks
 
 # What simply goes over. Nothing in these tables can stand twice for one person.
-GOES_OVER: tuple[Any, ...] = (Hold, Notification, Referral)
+GOES_OVER: tuple[Any, ...] = (Hold, Notification, Referral, Offer, VisitInvitation)
 CERTAINTY = (IdentityStatus.SELF_DECLARED, IdentityStatus.MATCHED, IdentityStatus.CHECKED_AT_DESK)
 
 
@@ -51,7 +54,8 @@ def merge_patients(session: Session, *, actor: Actor, loser_id: int, winner_id: 
     """Join a record into another of the same person; its visits, contacts, needs and rights are the other's from now.
 
     Commits: everything that pointed to the losing record, that record as joined, audit. Joining twice changes nothing.
-    Raises: Overlap naming both visits while the two records hold visits at the same time; NotFound; NotAllowed for
+    Raises: Overlap naming both visits while the two records hold visits at the same time or both wait for the same kind
+    of visit; NotFound; NotAllowed for
     anybody but the clinic, and where one of the two has died; BadTransition when one is joined with a third.
     Source: UC7.10, clinic.md A3.
     """
@@ -102,6 +106,22 @@ def _check(session: Session, loser: Patient, winner: Patient) -> None:
             f"Appointments {one.reference} and {other.reference} are at the same time. Cancel or move one first.",
             appointment_ids=[one.id, other.id],
         )
+    asked_twice = _first_asked_twice(session, loser.id, winner.id)
+    if asked_twice is not None:
+        one, other = asked_twice
+        raise Overlap(
+            f"Requests {one.reference} and {other.reference} ask for the same kind of visit. Withdraw one first.",
+            appointment_ids=[one.id, other.id],
+        )
+
+
+def _first_asked_twice(session: Session, one_id: int, other_id: int) -> tuple[Appointment, Appointment] | None:
+    """One person has one open request for each kind of visit."""
+    one, other = aliased(Appointment), aliased(Appointment)
+    query = select(one, other).join(other, one.visit_type_id == other.visit_type_id)
+    query = query.where(one.patient_id == one_id, other.patient_id == other_id)
+    row = session.execute(query.where(one.status.in_(WAITING), other.status.in_(WAITING)).order_by(one.id)).first()
+    return None if row is None else (row[0], row[1])
 
 
 def _first_clash(session: Session, one_id: int, other_id: int) -> tuple[Appointment, Appointment] | None:

@@ -41,7 +41,8 @@ class Rules:
     max_open_in_all: int
     may_be_acute: bool
     is_sensitive: bool
-    emergency_signs: str
+    # One text for each language.
+    emergency_signs: tuple[str, ...]
 
     @property
     def depend_on_day(self) -> bool:
@@ -197,11 +198,11 @@ def _for_ages(low: int | None, high: int | None) -> str:
     return N_("%(name)s is for people aged %(low)s to %(high)s. Call us, and we will look at it with you.")
 
 
-def rules_of(visit_type: Any, settings: Settings) -> Rules:
-    """The rules of a visit type, from its own row and the clinic's settings."""
+def rules_of(visit_type: Any, name: str, settings: Settings) -> Rules:
+    """The rules of a visit type, its name for the reader, and the clinic's settings."""
     return Rules(
         visit_type_id=visit_type.id,
-        name=visit_type.name,
+        name=name,
         who_may_book=visit_type.who_may_book,
         min_age=visit_type.min_age,
         max_age=visit_type.max_age,
@@ -210,7 +211,7 @@ def rules_of(visit_type: Any, settings: Settings) -> Rules:
         max_open_in_all=settings.number("max_open_in_all"),
         may_be_acute=visit_type.may_be_acute,
         is_sensitive=visit_type.is_sensitive,
-        emergency_signs=settings.value("emergency_signs", visit_type.id),
+        emergency_signs=settings.texts("emergency_signs", visit_type.id),
     )
 
 

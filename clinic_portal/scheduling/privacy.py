@@ -12,7 +12,7 @@ from clinic_portal.accounts import _today
 from clinic_portal.audit import Actor, ActorKind, record
 from clinic_portal.database import writing
 from clinic_portal.errors import NotAllowed
-from clinic_portal.models import Appointment, Location, Patient, PatientAccess, Relation, VisitType, columns_of
+from clinic_portal.models import Appointment, Patient, PatientAccess, Relation, VisitType, columns_of
 from clinic_portal.scheduling.visits import lock_visit
 from clinic_portal.settings import load_settings
 
@@ -31,35 +31,33 @@ def is_acted_for(session: Session, patient_id: int) -> bool:
     return session.scalar(others.limit(1)) is not None
 
 
-def is_private_by_default(session: Session, patient_id: int, visit_type_id: int, day: date) -> bool:
+def is_private_by_default(session: Session, patient_id: int, day: date, *, is_sensitive: bool) -> bool:
     """Whether a visit is private unless somebody says otherwise: it is sensitive, and the patient is old enough then.
 
     Source: UC3.7, clinic.md A4.
     """
-    visit_type, patient = session.get_one(VisitType, visit_type_id), session.get_one(Patient, patient_id)
-    if not visit_type.is_sensitive or not is_acted_for(session, patient_id):
+    if not is_sensitive or not is_acted_for(session, patient_id):
         return False
-    age = patient.age_on(day)
+    age = session.get_one(Patient, patient_id).age_on(day)
     # Whose age is not known is not taken for a small child.
     return age is None or age >= load_settings(session).number("private_from_age")
 
 
-def privacy_of(session: Session, actor: Actor, visit: Appointment, chosen: bool | None) -> bool:
+def privacy_of(
+    session: Session, actor: Actor, chosen: bool | None, patient_id: int, day: date, *, is_sensitive: bool
+) -> bool:
     """Whether a new visit is private. Who acts for somebody knows of what they book, and cannot hide it from itself."""
     if actor.kind is ActorKind.PROXY:
         return False
     if chosen is not None:
         return chosen
-    assert visit.starts_at is not None
-    day = clock.local_date(visit.starts_at, session.get_one(Location, visit.location_id).zone)
-    return is_private_by_default(session, visit.patient_id, visit.visit_type_id, day)
+    return is_private_by_default(session, patient_id, day, is_sensitive=is_sensitive)
 
 
 def privacy_of_request(session: Session, actor: Actor, patient_id: int, visit_type_id: int) -> bool:
     """As `privacy_of`, for a request, which has no day yet: its patient is as old as today."""
-    if actor.kind is ActorKind.PROXY:
-        return False
-    return is_private_by_default(session, patient_id, visit_type_id, _today(session))
+    is_sensitive = session.get_one(VisitType, visit_type_id).is_sensitive
+    return privacy_of(session, actor, None, patient_id, _today(session), is_sensitive=is_sensitive)
 
 
 @writing

@@ -238,6 +238,7 @@ def _start_anew(session: Session, actor: Actor, visit: Appointment, visit_type_i
     needs_triage = session.get_one(VisitType, visit_type_id).needs_triage
     visit.triage_status = TriageStatus.WAITING if needs_triage else TriageStatus.NOT_NEEDED
     visit.triaged_at = visit.triaged_by_account_id = None
+    visit.is_private = visit.is_private or privacy_of_request(session, actor, visit.patient_id, visit_type_id)
     visit.status = Status.PROPOSED
     close_request_tasks(session, actor, [visit.id], "asked_anew")
     set_dates(session, visit)

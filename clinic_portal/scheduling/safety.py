@@ -6,6 +6,7 @@ The portal shows the text and keeps the answer. It never interprets symptoms.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,12 +23,14 @@ class SafetyAnswer:
     version: str
     answered_at: datetime
 
-    def stands(self, text: str, now: datetime) -> bool:
-        """Whether this answers the text as it is now, and lately."""
-        return self.version == version_of(text) and timedelta(0) <= now - self.answered_at <= VALID_FOR
+    def stands(self, texts: Iterable[str], now: datetime) -> bool:
+        """Whether this answers one of the texts as they are now, one for each language, and lately."""
+        is_current = any(self.version == version_of(text) for text in texts)
+        return is_current and timedelta(0) <= now - self.answered_at <= VALID_FOR
 
-    def kept(self, text: str) -> dict[str, Any]:
+    def kept(self, texts: Iterable[str]) -> dict[str, Any]:
         """The answer as it is kept with a visit; with what was shown, because texts change."""
+        text = next(each for each in texts if self.version == version_of(each))
         return {
             "answer": NONE_APPLY,
             "version": self.version,

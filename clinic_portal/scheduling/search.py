@@ -51,6 +51,7 @@ from clinic_portal.scheduling.needs import GENDER_ASKED, INTERPRETED, extra_minu
 from clinic_portal.scheduling.referrals import allowances_of
 from clinic_portal.scheduling.safety import SafetyAnswer
 from clinic_portal.settings import Settings, settings_in, shown_window
+from clinic_portal.visit_texts import text_in
 
 
 @dataclass(frozen=True)
@@ -208,8 +209,8 @@ class Terms:
 
         Raises: SafetyAnswerMissing.
         """
-        safety, text = self.search.safety, self.limits.rules.emergency_signs
-        if self.limits.asks_safety and not (safety and safety.stands(text, self.now)):
+        safety, texts = self.search.safety, self.limits.rules.emergency_signs
+        if self.limits.asks_safety and not (safety and safety.stands(texts, self.now)):
             raise SafetyAnswerMissing
 
     def safety_kept(self) -> dict[str, Any] | None:
@@ -225,7 +226,6 @@ def days_between(first: date, last: date) -> Iterator[date]:
 
 _VISIT_TYPE = select(
     VisitType.id,
-    VisitType.name,
     VisitType.start_step_min,
     VisitType.is_active,
     VisitType.who_may_book,
@@ -297,7 +297,8 @@ def load_terms(session: Session, search: Search, *, as_new: bool = False) -> Ter
     patient = _patient(session, search)
     familiar, never = _history(patient, settings, now)
     has_been_here = bool(patient and patient[0].last_seen_at) if search.patient_id is not None else not as_new
-    limits = _limits(session, search, rules_of(visit_type, settings), settings, now, patient)
+    rules = rules_of(visit_type, text_in(found, visit_type.id).name, settings)
+    limits = _limits(session, search, rules, settings, now, patient)
     zones, extra_cells = _zones(found, search), _extra_cells(search, settings, grid_min, moved)
     doers = _doers(found, search, grid_min, never, extra_cells, is_new=not has_been_here)
     same_id = same_person(familiar) if moved is None else moved.practitioner_id

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from clinic_portal.audit import Actor, record
 from clinic_portal.database import writing
 from clinic_portal.errors import InvalidRequest, NotAllowed, NotFound, VersionConflict
-from clinic_portal.models import VisitType, WhoMayBook
+from clinic_portal.languages import TRANSLATED
+from clinic_portal.models import VisitType, VisitTypeText, WhoMayBook
 from clinic_portal.models.base import plain
 from clinic_portal.settings import BY_NAME, DEFINITIONS, Settings, clear_setting, load_settings, put_setting
 
@@ -18,7 +19,16 @@ OLDEST = 130
 LONGEST_STEP_MIN = 240
 EARLIEST_MIN = 120
 # The shortest and the longest text of each column that patients read.
-TEXTS = {"name": (1, 80), "neutral_name": (1, 80), "hint": (0, 200), "how_to_prepare": (0, 500)}
+TEXTS = {
+    "name": (1, 80),
+    "neutral_name": (1, 80),
+    "hint": (0, 200),
+    "how_to_prepare": (0, 500),
+    "what_to_bring": (0, 500),
+}
+# What is said in each language; empty: as in English.
+TOLD = ("name", "hint", "how_to_prepare", "what_to_bring")
+TRANSLATIONS = {f"{name}_{language}": (name, language) for language in TRANSLATED for name in TOLD}
 FLAGS = ("is_sensitive", "may_be_acute", "is_active")
 COLUMNS = (*TEXTS, "who_may_book", "min_age", "max_age", *FLAGS, "start_step_min", "arrive_early_min")
 # Those that a visit type may have of its own; without one the clinic's value counts.
@@ -28,7 +38,9 @@ OWN_SETTINGS = tuple(definition.name for definition in DEFINITIONS if definition
 def values_of(visit_type: VisitType, settings: Settings) -> dict[str, Any]:
     """Everything that can be changed about a visit type, as it is now; None where it has no value of its own."""
     columns = {name: getattr(visit_type, name) for name in COLUMNS}
-    return columns | {name: settings.by_visit_type.get((name, visit_type.id)) for name in OWN_SETTINGS}
+    texts = {text.language: text for text in visit_type.texts}
+    told = {key: getattr(texts.get(language), name, "") for key, (name, language) in TRANSLATIONS.items()}
+    return columns | told | {name: settings.by_visit_type.get((name, visit_type.id)) for name in OWN_SETTINGS}
 
 
 @writing
@@ -37,7 +49,7 @@ def change_visit_type(
 ) -> VisitType:
     """Change a kind of visit; what is booked already stays as it is.
 
-    Args: values, by the names in `COLUMNS` and `OWN_SETTINGS`; None takes a setting of its own away.
+    Args: values, by the names in `COLUMNS`, `TRANSLATIONS` and `OWN_SETTINGS`; None takes a setting of its own away.
     Commits: the visit type (version up) with its settings, audit with what differs; nothing when nothing does.
     Raises: InvalidRequest naming the `field` that is wrong, VersionConflict when somebody changed it since the form was
     made, NotAllowed for anybody but the clinic, NotFound.
@@ -56,12 +68,7 @@ def change_visit_type(
     if not changed:
         return visit_type
     for name, value in changed.items():
-        if name in COLUMNS:
-            setattr(visit_type, name, value)
-        elif value is None:
-            clear_setting(session, name, visit_type.id)
-        else:
-            put_setting(session, name, value, visit_type.id)
+        _put(session, visit_type, name, value)
     visit_type.version += 1
     session.flush()
     told = {name: plain(before[name]) for name in changed}
@@ -69,14 +76,36 @@ def change_visit_type(
     return visit_type
 
 
+def _put(session: Session, visit_type: VisitType, name: str, value: Any) -> None:
+    if name in COLUMNS:
+        setattr(visit_type, name, value)
+    elif name in TRANSLATIONS:
+        column, language = TRANSLATIONS[name]
+        setattr(text_in(visit_type, language), column, value)
+    elif value is None:
+        clear_setting(session, name, visit_type.id)
+    else:
+        put_setting(session, name, value, visit_type.id)
+
+
+def text_in(visit_type: VisitType, language: str) -> VisitTypeText:
+    """The row with what a visit type says in one language; a new one when there is none."""
+    for text in visit_type.texts:
+        if text.language == language:
+            return text
+    text = VisitTypeText(language=language)
+    visit_type.texts.append(text)
+    return text
+
+
 def check_values(values: dict[str, Any], grid_min: int) -> None:
     """Refuse what makes no sense.
 
     Raises: InvalidRequest naming the `field`.
     """
-    if unknown := values.keys() - {*COLUMNS, *OWN_SETTINGS}:
+    if unknown := values.keys() - {*COLUMNS, *TRANSLATIONS, *OWN_SETTINGS}:
         raise InvalidRequest(f"There is nothing to set named {min(unknown)}.")
-    for name, (low, high) in TEXTS.items():
+    for name, (low, high) in (TEXTS | {key: (0, TEXTS[name][1]) for key, (name, _) in TRANSLATIONS.items()}).items():
         if name in values and not low <= len(values[name]) <= high:
             raise InvalidRequest(f"Use {low or 'no'} to {high} characters.", field=name)
     if not isinstance(values.get("who_may_book", WhoMayBook.ANYONE), WhoMayBook):

@@ -22,6 +22,7 @@ from clinic_portal.models import (
 )
 from clinic_portal.scheduling.queue import place_in_line
 from clinic_portal.scheduling.wishes import Wishes, wishes_of
+from clinic_portal.visit_texts import text_of
 
 
 class Next(enum.StrEnum):
@@ -91,7 +92,7 @@ def request_card(session: Session, visit: Appointment) -> RequestCard:
         public_id=visit.public_id,
         reference=visit.reference,
         patient_id=visit.patient_id,
-        visit_name=visit.visit_type.name,
+        visit_name=text_of(session, visit.visit_type_id).name,
         status=visit.status,
         asked_at=visit.requested_at,
         answer_by=visit.answer_by,

@@ -16,7 +16,7 @@ from clinic_portal import wording
 from clinic_portal.database import db
 from clinic_portal.languages import _
 from clinic_portal.models import RoleName
-from clinic_portal.settings import BY_NAME, Settings, load_settings
+from clinic_portal.settings import Settings, load_settings
 from clinic_portal.web.language import other_languages
 
 htmx = HTMX()
@@ -102,14 +102,22 @@ def settings_in_force() -> Settings:
 def clinic_facts() -> ClinicFacts:
     """The clinic's name and numbers, read once a request; the defaults when the database does not answer."""
     if "clinic_facts" not in g:
-        names = ("clinic_name", "clinic_phone", "opening_hours", "emergency_number", "urgent_advice")
         try:
-            settings = settings_in_force()
-            g.clinic_facts = ClinicFacts(*(settings.value(name) for name in names))
+            g.clinic_facts = _facts_in(settings_in_force())
         except DBAPIError:
-            g.clinic_facts = ClinicFacts(*(BY_NAME[name].default for name in names))
+            g.clinic_facts = _facts_in(Settings({}, {}))
     facts: ClinicFacts = g.clinic_facts
     return facts
+
+
+def _facts_in(settings: Settings) -> ClinicFacts:
+    return ClinicFacts(
+        name=settings.value("clinic_name"),
+        phone=settings.value("clinic_phone"),
+        opening_hours=settings.text("opening_hours"),
+        emergency_number=settings.value("emergency_number"),
+        urgent_advice=settings.text("urgent_advice"),
+    )
 
 
 def _on_every_page(nav: Iterable[NavItem]) -> dict[str, Any]:
