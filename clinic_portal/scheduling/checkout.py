@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from clinic_portal import clock
 from clinic_portal.audit import Actor
 from clinic_portal.database import writing
-from clinic_portal.errors import NotFound, SlotTaken
+from clinic_portal.errors import NotFound, NumberMissing, SlotTaken
 from clinic_portal.models import Hold, HoldKind
 from clinic_portal.scheduling.holds import make_hold
 from clinic_portal.scheduling.modes import clean_number
@@ -61,11 +61,13 @@ def keep_number(db: Session, *, actor: Actor, hold_id: int, number: str) -> None
     """Keep the number to call with the time that is kept.
 
     Commits: the number; nothing when the time is no longer kept.
-    Raises: InvalidRequest, NotFound.
+    Raises: NumberMissing when nothing was typed, InvalidRequest, NotFound.
     """
-    hold = _own(db, actor, hold_id)
+    hold, cleaned = _own(db, actor, hold_id), clean_number(number)
+    if cleaned is None:
+        raise NumberMissing
     if hold.closed_at is None:
-        hold.call_number = clean_number(number)
+        hold.call_number = cleaned
 
 
 def _own(session: Session, actor: Actor, hold_id: int) -> Hold:

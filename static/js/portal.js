@@ -68,6 +68,8 @@ function watchHold() {
     if (seconds > 0) return;
     byId("hold-until").hidden = true;
     byId("hold-after").hidden = true;
+    // Until now it only repeated what stands there.
+    says.classList.remove("nhsuk-u-visually-hidden");
     clearInterval(ticking);
   };
   const ticking = setInterval(look, 1000);
