@@ -151,7 +151,7 @@ def test_the_number_that_we_have_is_shown_to_be_checked_and_kept_with_the_visit(
     done = alice.submit(check)
     assert "7700" not in done.headers["Location"]
     says = words_of(alice.follow(done))
-    assert f"By phone: we will call {NUMBER}." in says
+    assert f"By phone: we will call {NUMBER}" in says
     assert "Harbour Street, London" not in says
     assert "Arrive by" not in says
     (visit,) = visits()

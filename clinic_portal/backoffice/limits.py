@@ -172,7 +172,7 @@ class SettingPage(AdminPage):
             return self._form(definition, typed, "This value is not possible."), 422
         except VersionConflict as error:
             return self._form(definition, typed, f"{CONFLICT} Now it is: {error.facts['value']}."), 409
-        flash(f"{words.code(definition.name)} is saved.", "success")
+        flash(f"{words.setting(definition)} is saved.", "success")
         return redirect(url_for("backoffice_settings.index"), 303)
 
     @staticmethod
@@ -186,7 +186,7 @@ class SettingPage(AdminPage):
         return self.render(
             "backoffice/setting.html",
             definition=definition,
-            title=words.code(definition.name),
+            title=words.setting(definition),
             is_number=is_number(definition),
             is_lines=definition.unit == "lines",
             typed=typed,
