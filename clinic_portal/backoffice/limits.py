@@ -125,9 +125,16 @@ def _shown(visit_type: VisitType) -> dict[str, str]:
             for name, value in values.items()}  # fmt: skip
 
 
+def _label(name: str) -> str:
+    if name in BY_NAME:
+        return words.setting(BY_NAME[name])
+    column, language = TRANSLATIONS.get(name, (name, None))
+    return f"{words.code(column)} in {english_name(language)}" if language else words.code(name)
+
+
 def _changed(now: dict[str, str], typed: dict[str, str]) -> list[tuple[str, str]]:
     """What stands now where somebody entered something else."""
-    return [(words.code(name), value) for name, value in now.items() if value != read_text(typed[name])]
+    return [(_label(name), value) for name, value in now.items() if value != read_text(typed[name])]
 
 
 def _read(typed: dict[str, str]) -> dict[str, Any]:
@@ -172,7 +179,7 @@ class SettingPage(AdminPage):
             return self._form(definition, typed, "This value is not possible."), 422
         except VersionConflict as error:
             return self._form(definition, typed, f"{CONFLICT} Now it is: {error.facts['value']}."), 409
-        flash(f"{words.code(definition.name)} is saved.", "success")
+        flash(f"{words.setting(definition)} is saved.", "success")
         return redirect(url_for("backoffice_settings.index"), 303)
 
     @staticmethod
@@ -186,7 +193,7 @@ class SettingPage(AdminPage):
         return self.render(
             "backoffice/setting.html",
             definition=definition,
-            title=words.code(definition.name),
+            title=words.setting(definition),
             is_number=is_number(definition),
             is_lines=definition.unit == "lines",
             typed=typed,
