@@ -21,11 +21,12 @@ ROOT = Path(__file__).resolve().parent
 PATIENT, PRACTITIONER = frozenset({RoleName.PATIENT}), frozenset({RoleName.PRACTITIONER})
 NAV = (
     web.NavItem(N_("Book"), "patient.who", PATIENT),
-    web.NavItem(N_("Your appointments"), "patient.appointments", PATIENT),
-    web.NavItem(N_("Your details"), "patient.profile", PATIENT),
+    web.NavItem(N_("Appointments"), "patient.appointments", PATIENT),
+    web.NavItem(N_("Profile"), "patient.profile", PATIENT),
     web.NavItem(N_("Your day"), "doctor.day", PRACTITIONER),
     web.NavItem("Back office", "backoffice.index", frozenset(accounts.STAFF)),
-    web.NavItem(N_("Your account"), "entrance.account", frozenset(RoleName)),
+    # Patients find it in their profile and under every page: five entries would need two lines on a phone.
+    web.NavItem(N_("Account"), "entrance.account", frozenset(RoleName) - PATIENT),
     web.NavItem(N_("Sign in"), "security.login"),
 )
 

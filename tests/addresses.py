@@ -140,6 +140,7 @@ ADDRESSES: dict[str, Door] = {
     "/profile/{person}": OWN,
     "/profile/{child}": OWN,
     "/profile/{person}/reminders": OWN,
+    "/profile/{person}/language": OWN,
     "/profile/{person}/name": OWN,
     "/profile/{person}/language": OWN,
     "/profile/{person}/needs": OWN,

@@ -35,7 +35,7 @@ from clinic_portal.scheduling.search import Search, load_terms
 from clinic_portal.scheduling.times import find_free_times
 from clinic_portal.settings import put_setting
 from clinic_portal.tasks import close_tasks
-from tests.bookings import cancel, messages_of
+from tests.bookings import cancel, messages_of, open_clinic
 from tests.test_patient_pages import times_url, visits
 from tests.visitor import Visitor, words_of
 from tests.world import NOW, ZONE, World, add_session, at
@@ -296,6 +296,28 @@ def test_change_opens_the_question_with_what_was_said(alice: Visitor, world: Wor
     assert 'value="A quiet room"' in page.text
     alice.submit(page, needs="none", other="")
     assert known(world) == {}
+
+
+def test_needs_are_changed_while_the_answers_are_checked_and_the_time_stays(alice: Visitor, world: World) -> None:
+    open_wednesday(world)
+    check = alice.follow(alice.submit(alice.get(times_url(world)), start=write_instant(FIRST)))
+    question = alice.follow(alice.submit(check, change="help"))
+    again = alice.follow(alice.submit(question, needs="vision"))
+    assert "Check your answers" in words_of(again)
+    assert "Help because of sight loss" in words_of(again)
+    known_already = alice.follow(alice.submit(again, change="help"))
+    alice.submit(alice.follow(alice.submit(known_already, needs="longer_visit")))
+    (visit,) = visits()
+    assert (visit.starts_at, visit.wishes["needs"], visit.extra_minutes) == (FIRST, ["longer_visit"], 10)
+
+
+def test_a_need_for_which_the_time_is_too_soon_asks_for_another_time(alice: Visitor, world: World) -> None:
+    open_clinic(world)
+    check = alice.follow(alice.submit(alice.get(times_url(world)), start=write_instant(at(9, day=1))))
+    question = alice.follow(alice.submit(check, change="help"))
+    times = alice.follow(alice.submit(question, needs="interpreter", language="Polish"))
+    assert "does not go with this answer. Choose another time." in words_of(times)
+    assert known(world) == {Need.INTERPRETER: "Polish"}
 
 
 def test_what_was_typed_stays_when_something_is_missing(alice: Visitor, world: World) -> None:

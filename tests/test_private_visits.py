@@ -181,6 +181,27 @@ def test_the_answer_is_kept_when_the_time_is_lost(cora: Visitor, cora_id: int, w
     assert [visit.is_private for visit in visits()] == [False, True]
 
 
+def test_the_answer_is_kept_while_another_one_is_changed(cora: Visitor, cora_id: int, world: World) -> None:
+    check = cora.follow(hold_of(cora, world, at(9, day=1), cora_id))
+    question = cora.follow(cora.submit(check, change="help", private="yes", note="Skin"))
+    again = cora.follow(cora.submit(question, needs="vision"))
+    assert "checked" in again.text
+    assert "Skin" in again.text
+    times = cora.follow(cora.submit(again, change="time", private="yes"))
+    last = cora.follow(cora.submit(times, start=write_instant(at(10, day=1))))
+    assert "checked" in last.text
+    cora.submit(last, private="yes")
+    assert [visit.is_private for visit in visits()] == [True]
+
+
+def test_what_was_said_of_one_kind_of_visit_is_not_said_of_another(cora: Visitor, cora_id: int, world: World) -> None:
+    check = cora.follow(hold_of(cora, world, at(9, day=1), cora_id))
+    question = cora.follow(cora.submit(check, change="visit_type", private="no"))
+    vaccine = db.session().get_one(VisitType, world.vaccine_id).public_id
+    # A sensitive visit is private unless the patient says otherwise of that visit.
+    assert "checked" in cora.follow(cora.submit(question, visit_type=vaccine)).text
+
+
 # Where nobody else may see it
 
 

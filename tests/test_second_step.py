@@ -132,6 +132,11 @@ def test_a_page_that_shows_a_key_is_good_for_its_reader_and_for_an_hour(app: Fla
     assert fresh().scalars(select(AuthenticatorApp)).all() == []
 
 
+@pytest.mark.parametrize("key", ["", "made up", "٣", "\u202e\u2066"])
+def test_a_key_that_no_page_has_shown_is_not_taken(app: Flask, erin: Visitor, key: str) -> None:
+    erin.post(f"{SET_UP}/app", 422, key=key, code="123456")
+
+
 def test_a_wrong_first_code_keeps_the_same_key_on_the_page(app: Flask, erin: Visitor) -> None:
     page = erin.get(f"{SET_UP}/app")
     again = erin.submit(page, 422, code="000000")

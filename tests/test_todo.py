@@ -28,7 +28,7 @@ from clinic_portal.models import (
 )
 from clinic_portal.notifications import delivery
 from clinic_portal.tasks import open_task
-from tests.asking import ask
+from tests.asking import ask, drain, fresh
 from tests.bookings import book, cancel, move, open_clinic, told
 from tests.test_backoffice import limit_to
 from tests.visitor import Visitor, words_of
@@ -76,6 +76,16 @@ def test_what_cannot_be_mailed_is_something_to_do_and_what_can_is_not(world: Wor
     book(world, at(10, day=1))
     (task,) = tasks()
     assert (task.appointment_id, task.patient_id, task.closed_at) == (visit.id, visit.patient_id, None)
+
+
+def test_a_visit_that_the_queue_finds_is_told_by_phone_too(world: World) -> None:
+    walter_id = add_walter()
+    asked = ask(world, walter_id, world.erin)
+    open_clinic(world)
+    drain()
+    visit = fresh(asked)
+    assert visit.status == "booked"
+    assert [(task.appointment_id, task.closed_at) for task in tasks()] == [(visit.id, None)]
 
 
 @pytest.mark.parametrize(("day", "due_in"), [(20, timedelta(days=1)), (1, timedelta(hours=1))])

@@ -98,6 +98,8 @@ def tell_booked_together(session: Session, appointments: Sequence[Appointment]) 
         if deceased_on is not None:
             continue
         rows.append(_patient_row(appointment, Event.BOOKED, {}, contact_point_id))
+        if contact_point_id is None:
+            _ask_to_call(session, appointment.patient_id, appointment.id, appointment.starts_at)
         if practitioner_email and appointment.practitioner_id is not None:
             rows.append(_practitioner_row(appointment, Event.BOOKED, {}, appointment.practitioner_id))
     if rows:

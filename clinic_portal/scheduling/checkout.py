@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from clinic_portal import clock
 from clinic_portal.audit import Actor
 from clinic_portal.database import writing
-from clinic_portal.errors import NotFound, SlotTaken
+from clinic_portal.errors import NotFound, NumberMissing, SlotTaken
 from clinic_portal.models import Hold, HoldKind
 from clinic_portal.scheduling.holds import make_hold
 from clinic_portal.scheduling.modes import clean_number
@@ -26,8 +26,8 @@ def change_answers(db: Session, *, actor: Actor, hold_id: int, search: Search) -
     hold = _own(db, actor, hold_id)
     if not hold.is_live(clock.now()):
         raise SlotTaken
-    is_same_type = hold.visit_type_id == search.visit_type_id
     is_same_person = hold.patient_id == search.patient_id
+    is_same_kind = is_same_person and hold.visit_type_id == search.visit_type_id
     return make_hold(
         db,
         actor,
@@ -35,9 +35,9 @@ def change_answers(db: Session, *, actor: Actor, hold_id: int, search: Search) -
         hold.starts_at,
         HoldKind.PATIENT_CHECKOUT,
         # Written about another kind of visit, or of somebody else: not to be carried over unseen.
-        note=hold.note if is_same_type else None,
+        note=hold.note if is_same_kind else None,
         call_number=hold.call_number if is_same_person else None,
-        is_private=hold.is_private if is_same_type and is_same_person else None,
+        is_private=hold.is_private if is_same_kind else None,
         until=hold.expires_at,
     )
 
@@ -61,11 +61,13 @@ def keep_number(db: Session, *, actor: Actor, hold_id: int, number: str) -> None
     """Keep the number to call with the time that is kept.
 
     Commits: the number; nothing when the time is no longer kept.
-    Raises: InvalidRequest, NotFound.
+    Raises: NumberMissing when nothing was typed, InvalidRequest, NotFound.
     """
-    hold = _own(db, actor, hold_id)
+    hold, cleaned = _own(db, actor, hold_id), clean_number(number)
+    if cleaned is None:
+        raise NumberMissing
     if hold.closed_at is None:
-        hold.call_number = clean_number(number)
+        hold.call_number = cleaned
 
 
 def _own(session: Session, actor: Actor, hold_id: int) -> Hold:

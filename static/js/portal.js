@@ -46,22 +46,34 @@ function followSwap() {
   });
 }
 
-// The page says until when a time is kept; this says it again shortly before, and at the end.
+// The page says until when a time is kept. This shows the minutes that are left, silently, and speaks twice: two minutes
+// before the end, and at it. It asks the clock each time, because machines that sleep count no seconds.
 function watchHold() {
   const box = document.querySelector("[data-hold-seconds]");
   const says = byId("hold-news");
   if (!box || !says) return;
-  const endsAt = performance.now() + Number(box.dataset.holdSeconds) * 1000;
-  const tell = (secondsLeft, text) => {
-    const wait = endsAt - performance.now() - secondsLeft * 1000;
-    if (wait < 0) return;
-    setTimeout(() => {
-      byId("hold-until").hidden = secondsLeft === 0;
-      says.textContent = text;
-    }, wait);
+  const left = byId("hold-left");
+  const endsAt = Date.now() + Number(box.dataset.holdSeconds) * 1000;
+  const show = (element, text) => {
+    if (element.textContent !== text) element.textContent = text;
   };
-  tell(120, says.dataset.soon);
-  tell(0, says.dataset.over);
+  let speaks = Number(box.dataset.holdSeconds) > 120 ? [120, 0] : [0];
+  const look = () => {
+    const seconds = Math.ceil((endsAt - Date.now()) / 1000);
+    const minutes = Math.ceil(seconds / 60);
+    show(left, minutes === 1 ? left.dataset.one : left.dataset.many.replace("{minutes}", minutes));
+    if (seconds > speaks[0]) return;
+    speaks = speaks.filter((at) => at < seconds);
+    show(says, seconds > 0 ? says.dataset.soon : says.dataset.over);
+    if (seconds > 0) return;
+    byId("hold-until").hidden = true;
+    byId("hold-after").hidden = true;
+    // Until now it only repeated what stands there.
+    says.classList.remove("nhsuk-u-visually-hidden");
+    clearInterval(ticking);
+  };
+  const ticking = setInterval(look, 1000);
+  look();
 }
 
 // Whoever is elsewhere is told whose clock the times are by.

@@ -32,7 +32,7 @@ def test_a_patient_looks_after_contacts_and_rights(reader: Make, world: World, w
     add_child(world)
     me = reader(width, scripts=scripts)
     me.sign_in("alice")
-    me.page.get_by_role("link", name="Your details").click()
+    me.page.get_by_role("link", name="Profile").click()
     me.check("profile")
     me.page.get_by_role("link", name="a mobile number").click()
     me.page.get_by_label("Mobile number").fill("12")
