@@ -142,7 +142,6 @@ ADDRESSES: dict[str, Door] = {
     "/profile/{person}/reminders": OWN,
     "/profile/{person}/language": OWN,
     "/profile/{person}/name": OWN,
-    "/profile/{person}/language": OWN,
     "/profile/{person}/needs": OWN,
     "/profile/{child}/needs": OWN,
     "/profile/{person}/contacts/new/email": OWN,
