@@ -36,6 +36,8 @@ class Definition:
     per_visit_type: bool = False
     is_valid: Callable[[Any], bool] = field(default=lambda _value: True)
     is_required: bool = False
+    # Whether patients read it, in their own language.
+    is_text: bool = False
     # The name of the same text in English, and the language of this one.
     translates: tuple[str, str] | None = None
 
@@ -99,22 +101,18 @@ def _hours(value: Any) -> bool:
     return value == NONE or (bool(_HOURS.fullmatch(value)) and value[:5] != value[6:])
 
 
-# Texts that patients read; until the clinic writes its own, the defaults are translated with the pages.
-TEXTS = (
-    Definition("opening_hours", N_("Monday to Friday"), "text", "when the phone is answered", is_valid=_short,
-               is_required=True),
-    Definition("urgent_advice", N_("If it is urgent but no emergency, call us."), "text",
-               "what to do when it is urgent but no emergency", is_valid=_short, is_required=True),
-    Definition("emergency_signs", N_("a life may be in danger"), "lines",
-               "what the emergency check lists, one sign a line, in the clinic's own words", True, _lines),
-)  # fmt: skip
-
-DEFINITIONS = (
+_SETTINGS = (
     Definition("clinic_name", "Clinic", "text", "name in page headers and mails", is_valid=_short),
     Definition("clinic_phone", "Ask at the desk", "text", "number that every page and mail tells", is_valid=_short,
                is_required=True),
+    Definition("opening_hours", N_("Monday to Friday"), "text", "when the phone is answered", is_valid=_short,
+               is_required=True, is_text=True),
     Definition("emergency_number", "112", "text", "what to call in an emergency", is_valid=_short, is_required=True),
-    *(each for text in TEXTS for each in (text, *(text.translated(language) for language in TRANSLATED))),
+    Definition("urgent_advice", N_("If it is urgent but no emergency, call us."), "text",
+               "what to do when it is urgent but no emergency", is_valid=_short, is_required=True, is_text=True),
+    Definition("emergency_signs", N_("a life may be in danger"), "lines",
+               "what the emergency check lists, one sign a line, in the clinic's own words", True, _lines,
+               is_text=True),
     Definition("grid_min", 5, "minutes", "length of a schedule cell; never changed once sessions exist",
                is_valid=lambda value: value in (5, 10, 15)),
     Definition("sessions_ahead_days", 90, "days", "how far ahead sessions are made", is_valid=_whole(1, 400)),
@@ -203,6 +201,10 @@ DEFINITIONS = (
     Definition("weight_load", 40, "points", "choice: even workload relative to offered time", is_valid=_whole(0, 1000)),
     Definition("weight_gaps", 30, "points", "choice: leave no gaps too short for a visit", is_valid=_whole(0, 1000)),
 )  # fmt: skip
+# A clinic may say each text in every language; until it does, the defaults are translated with the pages.
+DEFINITIONS = tuple(
+    each for one in _SETTINGS for each in (one, *(one.translated(language) for language in TRANSLATED if one.is_text))
+)
 BY_NAME = {definition.name: definition for definition in DEFINITIONS}
 
 
@@ -219,7 +221,7 @@ class Settings:
         return self.clinic.get(name, BY_NAME[name].default)
 
     def text(self, name: str, visit_type_id: int | None = None) -> str:
-        """One of `TEXTS` in the language of the reader; what is not translated is told in English.
+        """A text in the language of the reader; what is not translated is told in English.
 
         What a visit type says for itself counts more than what the clinic says in general, in whatever language.
         """

@@ -89,7 +89,7 @@ REQUIRED = {"clinic_phone": "020 7946 0000", "opening_hours": "Monday to Friday,
 def test_production_neither_starts_nor_serves_before_the_clinic_says_whom_to_call(data_dir: Path) -> None:
     refused = run(data_dir, "run", **PRODUCTION, PORT="0")
     assert refused.exit_code == 1
-    assert "The clinic must first set clinic_phone, emergency_number, opening_hours, urgent_advice:" in refused.output
+    assert "The clinic must first set clinic_phone, opening_hours, emergency_number, urgent_advice:" in refused.output
     assert "The clinic must first set" in run(data_dir, "web", **PRODUCTION).output
     app = create_app(load_config(portal_config(data_dir, **PRODUCTION)))
     browser = app.test_client()

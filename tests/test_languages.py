@@ -36,6 +36,11 @@ from tests.world import World, at
 
 ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE = languages.FOLDER / "de" / "LC_MESSAGES" / "messages.po"
+GERMAN_TEXTS = {
+    "opening_hours_de": "Montag bis Freitag, 8 bis 18 Uhr",
+    "urgent_advice_de": "Wenn es dringend ist, aber kein Notfall, rufen Sie 111 an, Tag und Nacht.",
+    "emergency_signs_de": "Schmerzen oder Druck in der Brust, die nicht nachlassen\nstarke Atemnot",
+}
 GERMAN = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
 
 

@@ -125,9 +125,16 @@ def _shown(visit_type: VisitType) -> dict[str, str]:
             for name, value in values.items()}  # fmt: skip
 
 
+def _label(name: str) -> str:
+    if name in BY_NAME:
+        return words.setting(BY_NAME[name])
+    column, language = TRANSLATIONS.get(name, (name, None))
+    return f"{words.code(column)} in {english_name(language)}" if language else words.code(name)
+
+
 def _changed(now: dict[str, str], typed: dict[str, str]) -> list[tuple[str, str]]:
     """What stands now where somebody entered something else."""
-    return [(words.code(name), value) for name, value in now.items() if value != read_text(typed[name])]
+    return [(_label(name), value) for name, value in now.items() if value != read_text(typed[name])]
 
 
 def _read(typed: dict[str, str]) -> dict[str, Any]:
