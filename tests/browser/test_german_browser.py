@@ -53,7 +53,7 @@ def test_a_patient_books_moves_and_cancels_in_german(
     me.open("/")
     me.check("de-home")
     assert me.page.locator("html").get_attribute("lang") == "de"
-    me.page.get_by_role("link", name="Buchen", exact=True).first.click()
+    me.page.get_by_role("link", name="Termin buchen").first.click()
     me.press("Anmelden")
     me.check("de-sign-in-empty")
     me.page.get_by_label("E-Mail-Adresse").fill("alice@example.com")
