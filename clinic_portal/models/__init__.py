@@ -4,7 +4,6 @@ from clinic_portal.models.appointments import (
     ACTIVE,
     ACTIVE_SQL,
     ALL_PARTS,
-    MAX_JOIN_URL,
     MAX_NOTE,
     MAX_NUMBER,
     WAITING,
@@ -89,7 +88,7 @@ from clinic_portal.models.sign_in import AuthenticatorApp, KeptForm, Passkey, Re
 from clinic_portal.models.tasks import Task, TaskAttempt, TaskKind, TryOutcome
 
 __all__ = [
-    "ACTIVE", "ACTIVE_SQL", "ALL_MODES", "ALL_PARTS", "MAX_CELLS", "MAX_EVIDENCE", "MAX_FROM_WHOM", "MAX_JOIN_URL",
+    "ACTIVE", "ACTIVE_SQL", "ALL_MODES", "ALL_PARTS", "MAX_CELLS", "MAX_EVIDENCE", "MAX_FROM_WHOM",
     "MAX_NEED_DETAIL", "MAX_NOTE", "MAX_NUMBER", "MODE_BIT", "REMOTE", "WAITING", "WAITING_SQL", "AccessEntry",
     "AccessPlace", "Account", "AccountInvitation", "AnsweredVia", "Appointment", "Attempt", "Audience", "AuditEntry",
     "AuditValues", "AuthenticatorApp", "AvailabilityException", "AvailabilityRule", "Base", "CancelReason",

@@ -9,7 +9,7 @@ from clinic_portal.languages import _, ngettext
 from clinic_portal.models import REMOTE, Account, ContinuityWish, Hold, Mode, Need
 from clinic_portal.patient.answers import Answers, answers_of
 from clinic_portal.patient.choosing import CONTINUITY_WORDS
-from clinic_portal.patient.mode_words import MODE_WORDS, how_told
+from clinic_portal.patient.mode_words import MODE_WORDS, VIDEO_WAY_IN
 from clinic_portal.patient.needs import told
 from clinic_portal.patient.reach import phones_of, way_told
 from clinic_portal.scheduling.needs import needs_of
@@ -63,7 +63,7 @@ def _how(answers: Answers, kept: Hold) -> list[Row]:
         number = kept.appointment.call_number if kept.appointment else number_of(kept)
         rows.append(_row(_("Number we will call"), [number or _("None"), _("We will try twice.")], "number"))
     if mode is Mode.VIDEO:
-        rows[0]["lines"].append(how_told(mode))
+        rows[0]["lines"].append(_(VIDEO_WAY_IN))
     return rows
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clinic_portal.languages import N_, _
+from clinic_portal.languages import N_
 from clinic_portal.models import Mode
 
 # The answers to the question how.
@@ -16,16 +16,5 @@ HINTS = {
     Mode.IN_PERSON: N_("You come to us."),
     Mode.PHONE: N_("We call you. You do not have to go anywhere."),
     Mode.VIDEO: N_("We send you a link. You need a device with a camera, and a quiet place."),
-    Mode.HOME: N_("We come to you."),
 }
-
-
-def how_told(mode: Mode) -> str:
-    """What happens then, in one sentence."""
-    words = {
-        Mode.IN_PERSON: N_("You come to us."),
-        Mode.PHONE: N_("We will try twice."),
-        Mode.VIDEO: N_("The link is on the page of the appointment shortly before it starts."),
-        Mode.HOME: N_("We come to you."),
-    }
-    return _(words[mode])
+VIDEO_WAY_IN = N_("The link is on the page of the appointment shortly before it starts.")
