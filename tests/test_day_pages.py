@@ -175,3 +175,14 @@ def test_who_works_here_has_the_account_in_the_menu(app: Flask, world: World) ->
     stranger = Visitor(app).get("/nothing", 404)
     assert 'href="/account"' not in stranger.text
     assert 'href="/appointments"' in stranger.text
+
+
+def test_a_refusal_says_what_was_wrong_and_what_to_do(alice: Visitor, world: World) -> None:
+    open_clinic(world)
+    visit = book(world, at(9, day=1))
+    path = f"/appointments/{visit.public_id}/cancel"
+    alice.post(path, token="one-token-of-a-form", reason="feel_better")
+    refused = words_of(alice.post(path, 409, token="one-token-of-a-form", reason="other"))
+    assert "This form was already sent with other answers." in refused
+    assert "Nothing new was saved. Go back, or look at your appointments" in refused
+    assert "020 7946 0000" in refused
