@@ -117,7 +117,7 @@ def test_whoever_sets_the_language_of_mails_gets_mails_and_calendar_entries_in_i
     me.sign_in("alice")
     expect(me.page.get_by_role("button", name="Sign out", exact=True)).to_be_visible()
     me.page.get_by_role("button", name="Deutsch").click()
-    me.page.get_by_role("link", name="Ihre Angaben").click()
+    me.page.get_by_role("link", name="Profil", exact=True).click()
     me.check("de-profile")
     me.page.get_by_role("link", name=re.compile("Ändern.*Sprache unserer E-Mails")).click()
     me.check("de-mail-language")
