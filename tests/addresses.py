@@ -60,7 +60,7 @@ DESK = Door("erin", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, NOT_FOR_YOU, FINE, FINE, 
 DESK_OF_PLACE = Door("erin", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, NOT_FOR_YOU, FINE, NOT_FOUND, FINE)
 ADMINS = Door("admin", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, NOT_FOR_YOU, NOT_FOR_YOU, NOT_FOR_YOU, FINE)
 
-CHOICE = "patient={person}&visit_type={visit_type}&place=any&needs=none"
+CHOICE = "patient={person}&visit_type={visit_type}&mode=in_person&place=any&needs=none"
 ACUTE = "patient={person}&visit_type={acute}"
 
 ADDRESSES: dict[str, Door] = {
@@ -118,9 +118,9 @@ ADDRESSES: dict[str, Door] = {
     f"/book/emergency?{ACUTE}": CHOSEN,
     f"/book/call-now?{ACUTE}": CHOSEN,
     "/book/how?patient={person}&visit_type={visit_type}": CHOSEN,
-    "/book/place?patient={person}&visit_type={visit_type}": CHOSEN,
-    "/book/help?patient={person}&visit_type={visit_type}&place=any": CHOSEN,
-    "/book/help?patient={person}&visit_type={visit_type}&place=any&change=yes": CHOSEN,
+    "/book/place?patient={person}&visit_type={visit_type}&mode=in_person": CHOSEN,
+    "/book/help?patient={person}&visit_type={visit_type}&mode=in_person&place=any": CHOSEN,
+    "/book/help?patient={person}&visit_type={visit_type}&mode=in_person&place=any&change=yes": CHOSEN,
     f"/book/times?{CHOICE}": CHOSEN,
     f"/book/times?{CHOICE}&day=2026-03-04": CHOSEN,
     "/check/{hold}": OWN,
