@@ -124,7 +124,7 @@ def test_whoever_sets_the_language_of_mails_gets_mails_and_calendar_entries_in_i
     me.page.get_by_label("Deutsch", exact=True).check()
     me.press("Speichern")
     expect(me.page.get_by_text("Wir schreiben ab jetzt auf Deutsch.")).to_be_visible()
-    me.page.get_by_role("link", name="Termin buchen").click()
+    me.page.get_by_role("link", name="Buchen", exact=True).click()
     me.page.get_by_label("Untersuchung").check()
     me.press("Weiter")
     me.page.get_by_label("Harbour Street").check()
