@@ -115,6 +115,7 @@ def test_whoever_sets_the_language_of_mails_gets_mails_and_calendar_entries_in_i
     change(VisitType, clinic.check_up_id, may_be_acute=False)
     me = reader(width, scripts=scripts)
     me.sign_in("alice")
+    expect(me.page.get_by_role("button", name="Sign out", exact=True)).to_be_visible()
     me.page.get_by_role("button", name="Deutsch").click()
     me.page.get_by_role("link", name="Profil", exact=True).click()
     me.check("de-profile")
