@@ -59,7 +59,7 @@ from clinic_portal.models import (
     VisitType,
     WhoMayBook,
 )
-from clinic_portal.scheduling.invitations import lapsing_invitations
+from clinic_portal.scheduling.invited import count_lapsing
 from clinic_portal.scheduling.search import Search
 from clinic_portal.scheduling.sessions import refresh_sessions
 from clinic_portal.scheduling.times import find_free_times
@@ -238,7 +238,7 @@ def test_everybody_who_waits_is_there(clinic: Session) -> None:
     assert {next_ for _, next_ in line} == {Next.LOOK_AT_IT, Next.ANSWER_OFFER, Next.WAITS_FOR_TIME}
     triage = clinic.scalars(select(Task).filter_by(kind=TaskKind.TRIAGE)).all()
     assert len(triage) == sum(next_ is Next.LOOK_AT_IT for _, next_ in line) == 3
-    assert len(lapsing_invitations(clinic)) == 1
+    assert count_lapsing(clinic) == 1
     assert count(clinic, VisitInvitation) == 2
     assert list(clinic.scalars(select(Appointment.status).filter_by(wants_earlier=True))) == [Status.BOOKED]
 

@@ -189,7 +189,7 @@ class TodoList(ReadOnlyList):
             attempts=(attempts := todo.attempts_of(session, task.id)),
             is_time_for_letter=len(attempts) >= TRIES_BEFORE_LETTER,
             phones=_phones(task),
-            messages=calls_about(session, task.appointment_id) if task.appointment_id else [],
+            messages=calls_about(session, task) if task.appointment_id or task.kind is TaskKind.CALL else [],
             outcomes=[(code, words.outcome(code)) for code in todo.outcomes_of(task.kind)],
             tries=[(one.value, words.TRY[one]) for one in TryOutcome],
             token=secrets.token_urlsafe(16),

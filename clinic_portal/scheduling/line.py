@@ -1,0 +1,153 @@
+"""The whole line of those who wait, as the people at the clinic see it. Reads only."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, true
+from sqlalchemy.orm import Session, joinedload
+
+from clinic_portal import clock
+from clinic_portal.models import (
+    WAITING,
+    Appointment,
+    Offer,
+    OfferState,
+    PriorityClass,
+    Status,
+    Task,
+    TriageStatus,
+)
+from clinic_portal.scheduling.queue import place_in_line
+from clinic_portal.scheduling.request_rows import TASKS
+from clinic_portal.scheduling.waiting import Next, next_action, offer_for
+
+# So many of the requests that have ended are listed.
+MOST_ENDED = 200
+
+
+class Show(enum.StrEnum):
+    """Which part of the line somebody at the clinic looks at."""
+
+    ALL = "all"
+    # Whatever the queue cannot do by itself.
+    PERSON = "person"
+    TRIAGE = "triage"
+    # Not answered by when it was promised, or without a visit by when it should have been.
+    LATE = "late"
+
+
+@dataclass(frozen=True)
+class InLine:
+    """One who waits, as the people at the clinic see them; in the order in which the queue serves."""
+
+    appointment: Appointment
+    next: Next
+    offered_until: datetime | None
+    is_past_promise: bool
+    # Whether it has been answered at all, so that the promise is kept and only its target matters.
+    is_answered: bool
+    is_past_target: bool
+    # Whether somebody at the clinic has been asked to see to it.
+    has_task: bool
+
+
+def staff_queue(
+    session: Session, *, show: Show = Show.ALL, priority: PriorityClass | None = None,
+    places: frozenset[int] | None = None,
+) -> list[InLine]:  # fmt: skip
+    """Everybody who waits for a time, in the order of the queue: nobody is invisible, whatever the reason.
+
+    Those who have to be looked at first stand in the order of what they were promised.
+
+    Args: priority, only requests of this class; places, only those that ask for one of these places, or for any.
+    Source: UC7.5, UC1.7.
+    """
+    now = clock.now()
+    found = select(Appointment).where(*_shown(show, now), at_places(places))
+    if priority is not None:
+        found = found.where(Appointment.priority_class == priority)
+    loads = (joinedload(Appointment.patient), joinedload(Appointment.visit_type))
+    visits = list(session.scalars(found.options(*loads)))
+    open_offers = select(Offer).where(Offer.state == OfferState.OPEN).options(joinedload(Offer.hold))
+    until = {offer.appointment_id: offer.expires_at for offer in session.scalars(open_offers) if offer.is_live(now)}
+    asked = set(session.scalars(select(Task.appointment_id).where(*_OPEN_TASK)))
+    line = [_in_line(visit, now, until.get(visit.id), has_task=visit.id in asked) for visit in visits]
+    return sorted(line, key=_by_promise if show is Show.TRIAGE else lambda each: place_in_line(each.appointment))
+
+
+def _by_promise(line: InLine) -> tuple[Any, ...]:
+    return line.appointment.answer_by or line.appointment.target_at, *place_in_line(line.appointment)
+
+
+def _in_line(visit: Appointment, now: datetime, offered_until: datetime | None, *, has_task: bool) -> InLine:
+    is_answered = visit.status is not Status.PROPOSED and visit.triage_status is not TriageStatus.WAITING
+    return InLine(
+        visit,
+        next_action(visit, now, is_offered=offered_until is not None),
+        offered_until,
+        is_past_promise=not is_answered and visit.answer_by is not None and visit.answer_by < now,
+        is_answered=is_answered,
+        is_past_target=visit.target_at < now,
+        has_task=has_task,
+    )
+
+
+def one_in_line(session: Session, visit: Appointment) -> InLine:
+    """One request as it stands in the line."""
+    now = clock.now()
+    offer = offer_for(session, visit, now)
+    has_task = session.scalar(select(Task.id).where(*_OPEN_TASK, Task.appointment_id == visit.id).limit(1)) is not None
+    return _in_line(visit, now, offer.expires_at if offer else None, has_task=has_task)
+
+
+def count_waiting(session: Session, show: Show, places: frozenset[int] | None = None) -> int:
+    """How many of the line that are."""
+    found = select(func.count()).select_from(Appointment).where(*_shown(show, clock.now()), at_places(places))
+    return session.scalar(found) or 0
+
+
+def at_places(places: frozenset[int] | None) -> ColumnElement[bool]:
+    """A condition: the visit is at one of these places; without a time, it is asked for at one of them, or at any."""
+    if places is None:
+        return true()
+    asked = Appointment.wishes["location_id"].as_integer()
+    is_for_them = or_(asked.is_(None), asked.in_(places))
+    return or_(Appointment.location_id.in_(places), and_(Appointment.location_id.is_(None), is_for_them))
+
+
+# What is asked of people about requests, as far as it is open.
+_OPEN_TASK = (Task.closed_at.is_(None), Task.kind.in_(TASKS))
+
+
+def _shown(show: Show, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    to_triage = Appointment.triage_status == TriageStatus.WAITING
+    is_unanswered = or_(Appointment.status == Status.PROPOSED, to_triage)
+    is_late = or_(and_(is_unanswered, Appointment.answer_by < now), Appointment.target_at < now)
+    is_asked = select(Task.id).where(*_OPEN_TASK, Task.appointment_id == Appointment.id).exists()
+    is_stuck = or_(Appointment.paused_at.is_not(None), Appointment.next_try_at.is_(None))
+    which: dict[Show, ColumnElement[bool]] = {
+        Show.ALL: true(),
+        Show.PERSON: or_(to_triage, is_stuck, is_late, is_asked),
+        Show.TRIAGE: to_triage,
+        Show.LATE: is_late,
+    }
+    return Appointment.status.in_(WAITING), which[show]
+
+
+def ended_requests(session: Session, since: datetime, places: frozenset[int] | None = None) -> list[Appointment]:
+    """Requests that wait no more since an instant: those that became a visit, and those that ended without one."""
+    became_visit = and_(Appointment.answer_by.is_not(None), Appointment.booked_at >= since)
+    ended = and_(Appointment.starts_at.is_(None), Appointment.cancelled_at >= since)
+    found = select(Appointment).where(or_(became_visit, ended), Appointment.status.not_in(WAITING), at_places(places))
+    loads = (
+        joinedload(Appointment.patient),
+        joinedload(Appointment.visit_type),
+        joinedload(Appointment.location),
+        joinedload(Appointment.practitioner),
+    )
+    last = func.coalesce(Appointment.booked_at, Appointment.cancelled_at)
+    return list(session.scalars(found.options(*loads).order_by(last.desc(), Appointment.id).limit(MOST_ENDED)))
