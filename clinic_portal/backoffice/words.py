@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from clinic_portal import clock, wording
+from clinic_portal.backoffice.setting_words import SETTING
 from clinic_portal.languages import english_name
 from clinic_portal.models import (
     Audience,
@@ -272,9 +273,9 @@ def code(text: str) -> str:
 def setting(definition: Definition) -> str:
     """What a setting is called: "Opening hours in German"."""
     if definition.translates is None:
-        return code(definition.name)
+        return SETTING.get(definition.name) or code(definition.name)
     name, language = definition.translates
-    return f"{code(name)} in {english_name(language)}"
+    return f"{SETTING.get(name) or code(name)} in {english_name(language)}"
 
 
 def outcome(code_of_task: str | None) -> str:
