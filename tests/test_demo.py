@@ -60,10 +60,11 @@ from clinic_portal.models import (
     WhoMayBook,
 )
 from clinic_portal.scheduling.invited import count_lapsing
+from clinic_portal.scheduling.line import staff_queue
 from clinic_portal.scheduling.search import Search
 from clinic_portal.scheduling.sessions import refresh_sessions
 from clinic_portal.scheduling.times import find_free_times
-from clinic_portal.scheduling.waiting import Next, staff_queue
+from clinic_portal.scheduling.waiting import Next
 from clinic_portal.settings import load_settings
 from tests.conftest import opened, portal_config
 from tests.world import NOW, World

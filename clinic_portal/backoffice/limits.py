@@ -15,7 +15,7 @@ from clinic_portal.backoffice.person import staff
 from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest, NotFound, VersionConflict
 from clinic_portal.languages import TRANSLATED, english_name
-from clinic_portal.models import MODE_BIT, Mode, VisitType, WhoMayBook
+from clinic_portal.models import MODE_BIT, Mode, Modes, VisitType, WhoMayBook
 from clinic_portal.scheduling.visit_types import (
     COLUMNS,
     FLAGS,
@@ -160,7 +160,7 @@ def _value(name: str, text: str) -> Any:
     if name in FLAGS:
         return text == "yes"
     if name == "modes":
-        return frozenset(Mode(mode) for mode in text.split())
+        return _modes(text.split())
     if name == "who_may_book":
         return next((one for one in WhoMayBook if one.value == text), None)
     if name in TEXTS or name in TRANSLATIONS:
@@ -168,6 +168,13 @@ def _value(name: str, text: str) -> Any:
     if name in OWN_SETTINGS and not is_number(BY_NAME[name]):
         return read_text(text) or None
     return read_number(text)
+
+
+def _modes(ticked: list[str]) -> Modes:
+    known = {mode.value: mode for mode in MODE_BIT}
+    if any(mode not in known for mode in ticked):
+        raise InvalidRequest("Choose from the list.")
+    return frozenset(known[mode] for mode in ticked)
 
 
 class SettingPage(AdminPage):

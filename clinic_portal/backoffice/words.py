@@ -215,6 +215,11 @@ def day(on: date) -> str:
     return f"{on:%a} {on.day} {on:%b}{year}"
 
 
+def day_of(instant: datetime | None, zone: str) -> str:
+    """The day of an instant at the place."""
+    return NOTHING if instant is None else day(clock.local_date(instant, zone))
+
+
 def moment(instant: datetime | None, zone: str) -> str:
     """An instant at the place: "Tue 24 Nov, 10:15am"."""
     if instant is None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, true
 from sqlalchemy.orm import Session, joinedload
 
 from clinic_portal import clock
@@ -21,7 +20,7 @@ from clinic_portal.models import (
     Task,
     TriageStatus,
 )
-from clinic_portal.scheduling.queue import place_in_line
+from clinic_portal.scheduling.queue import ORDER
 from clinic_portal.scheduling.request_rows import TASKS
 from clinic_portal.scheduling.waiting import Next, next_action, offer_for
 
@@ -56,31 +55,33 @@ class InLine:
 
 
 def staff_queue(
-    session: Session, *, show: Show = Show.ALL, priority: PriorityClass | None = None,
+    session: Session,
+    *,
+    show: Show = Show.ALL,
+    priority: PriorityClass | None = None,
     places: frozenset[int] | None = None,
-) -> list[InLine]:  # fmt: skip
+    start: int = 0,
+    most: int | None = None,
+) -> list[InLine]:
     """Everybody who waits for a time, in the order of the queue: nobody is invisible, whatever the reason.
 
     Those who have to be looked at first stand in the order of what they were promised.
 
     Args: priority, only requests of this class; places, only those that ask for one of these places, or for any.
+    start, how many to pass over; most, how many to give.
     Source: UC7.5, UC1.7.
     """
     now = clock.now()
-    found = select(Appointment).where(*_shown(show, now), at_places(places))
-    if priority is not None:
-        found = found.where(Appointment.priority_class == priority)
+    by_promise = (func.coalesce(Appointment.answer_by, Appointment.target_at),) if show is Show.TRIAGE else ()
+    found = select(Appointment).where(_of(show), *_waiting(priority, places)).order_by(*by_promise, *ORDER)
     loads = (joinedload(Appointment.patient), joinedload(Appointment.visit_type))
-    visits = list(session.scalars(found.options(*loads)))
-    open_offers = select(Offer).where(Offer.state == OfferState.OPEN).options(joinedload(Offer.hold))
-    until = {offer.appointment_id: offer.expires_at for offer in session.scalars(open_offers) if offer.is_live(now)}
-    asked = set(session.scalars(select(Task.appointment_id).where(*_OPEN_TASK)))
-    line = [_in_line(visit, now, until.get(visit.id), has_task=visit.id in asked) for visit in visits]
-    return sorted(line, key=_by_promise if show is Show.TRIAGE else lambda each: place_in_line(each.appointment))
-
-
-def _by_promise(line: InLine) -> tuple[Any, ...]:
-    return line.appointment.answer_by or line.appointment.target_at, *place_in_line(line.appointment)
+    visits = list(session.scalars(found.options(*loads).offset(start).limit(most)))
+    ids = [visit.id for visit in visits]
+    open_offers = select(Offer).where(Offer.state == OfferState.OPEN, Offer.appointment_id.in_(ids))
+    offers = session.scalars(open_offers.options(joinedload(Offer.hold)))
+    until = {offer.appointment_id: offer.expires_at for offer in offers if offer.is_live(now)}
+    asked = set(session.scalars(select(Task.appointment_id).where(*_OPEN_TASK, Task.appointment_id.in_(ids))))
+    return [_in_line(visit, now, until.get(visit.id), has_task=visit.id in asked) for visit in visits]
 
 
 def _in_line(visit: Appointment, now: datetime, offered_until: datetime | None, *, has_task: bool) -> InLine:
@@ -104,10 +105,17 @@ def one_in_line(session: Session, visit: Appointment) -> InLine:
     return _in_line(visit, now, offer.expires_at if offer else None, has_task=has_task)
 
 
-def count_waiting(session: Session, show: Show, places: frozenset[int] | None = None) -> int:
-    """How many of the line that are."""
-    found = select(func.count()).select_from(Appointment).where(*_shown(show, clock.now()), at_places(places))
-    return session.scalar(found) or 0
+def count_waiting(session: Session, show: Show = Show.ALL, places: frozenset[int] | None = None) -> int:
+    """How many there are of them."""
+    return session.scalar(select(func.count()).select_from(Appointment).where(_of(show), *_waiting(None, places))) or 0
+
+
+def count_each(
+    session: Session, priority: PriorityClass | None = None, places: frozenset[int] | None = None
+) -> dict[Show, int]:
+    """How many there are in each part of the line, asked at once."""
+    parts = [func.count(case((_of(show), 1))) for show in Show]
+    return dict(zip(Show, session.execute(select(*parts).where(*_waiting(priority, places))).one(), strict=True))
 
 
 def at_places(places: frozenset[int] | None) -> ColumnElement[bool]:
@@ -123,7 +131,9 @@ def at_places(places: frozenset[int] | None) -> ColumnElement[bool]:
 _OPEN_TASK = (Task.closed_at.is_(None), Task.kind.in_(TASKS))
 
 
-def _shown(show: Show, now: datetime) -> tuple[ColumnElement[bool], ...]:
+def _of(show: Show) -> ColumnElement[bool]:
+    """A condition on those who wait: they belong to that part of the line now."""
+    now = clock.now()
     to_triage = Appointment.triage_status == TriageStatus.WAITING
     is_unanswered = or_(Appointment.status == Status.PROPOSED, to_triage)
     is_late = or_(and_(is_unanswered, Appointment.answer_by < now), Appointment.target_at < now)
@@ -135,7 +145,12 @@ def _shown(show: Show, now: datetime) -> tuple[ColumnElement[bool], ...]:
         Show.TRIAGE: to_triage,
         Show.LATE: is_late,
     }
-    return Appointment.status.in_(WAITING), which[show]
+    return which[show]
+
+
+def _waiting(priority: PriorityClass | None, places: frozenset[int] | None) -> tuple[ColumnElement[bool], ...]:
+    is_of_class = true() if priority is None else Appointment.priority_class == priority
+    return Appointment.status.in_(WAITING), is_of_class, at_places(places)
 
 
 def ended_requests(session: Session, since: datetime, places: frozenset[int] | None = None) -> list[Appointment]:
