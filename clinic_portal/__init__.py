@@ -24,7 +24,6 @@ NAV = (
     web.NavItem(N_("Appointments"), "patient.appointments", PATIENT),
     web.NavItem(N_("Profile"), "patient.profile", PATIENT),
     web.NavItem(N_("Your day"), "doctor.day", PRACTITIONER),
-    web.NavItem(N_("Invitations"), "doctor.invitations", PRACTITIONER),
     web.NavItem("Back office", "backoffice.index", frozenset(accounts.STAFF)),
     # Patients find it in their profile and under every page: five entries would need two lines on a phone.
     web.NavItem(N_("Account"), "entrance.account", frozenset(RoleName) - PATIENT),

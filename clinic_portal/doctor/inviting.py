@@ -83,7 +83,7 @@ def invitations() -> Response:
         }
         for one in invitations_by(db.session(), signed_in_account().id)
     ]
-    return page("doctor/invitations.html", rows=rows)
+    return page("doctor/invitations.html", rows=rows, back_url=url_for("doctor.day"))
 
 
 @blueprint.post("/invitations")
@@ -115,7 +115,11 @@ def _own_visit(public_id: str) -> Appointment:
         Appointment.practitioner_id == practitioner.id,
         Appointment.status.in_(ACTIVE),
     )
-    found = db.session().scalar(known.options(joinedload(Appointment.patient), joinedload(Appointment.visit_type)))
+    found = db.session().scalar(
+        known.options(
+            joinedload(Appointment.patient), joinedload(Appointment.visit_type), joinedload(Appointment.location)
+        )
+    )
     if found is None:
         raise NotFound
     return found
@@ -161,6 +165,7 @@ def _form(visit: Appointment, typed: dict[str, str], error: DomainError | None =
         status=status_of(error) if error else 200,
         errors=[_problem(error)] if error else [],
         patient_name=visit.patient.full_name,
+        back_url=_day_of(visit),
         visit_types=_options(_visit_types(), typed["visit_type"]),
         weeks=_options(
             [(str(each), ngettext("In %(num)d week", "In %(num)d weeks", each)) for each in WEEKS], typed["weeks"]
@@ -173,6 +178,12 @@ def _form(visit: Appointment, typed: dict[str, str], error: DomainError | None =
         longest=MAX_NOTE,
         token=secrets.token_urlsafe(16),
     )
+
+
+def _day_of(visit: Appointment) -> str:
+    assert visit.starts_at is not None
+    assert visit.location is not None
+    return url_for("doctor.day", day=clock.local_date(visit.starts_at, visit.location.zone).isoformat())
 
 
 def _visit_types() -> list[tuple[str, str]]:
