@@ -67,8 +67,9 @@ def test_the_desk_invites_sees_what_lapses_soon_and_takes_it_back(erin: Visitor,
         "priority": "soon", "message": "Your blood pressure",
     }  # fmt: skip
     for wrong, field in (
-        ({"visit_type": ""}, "visit_type"), ({"due_from": "soon"}, "due_from"),
-        ({"due_until": "1/3/2026"}, "due_until"), ({"continuity": "x"}, "continuity"), ({"priority": "x"}, "priority"), ({"message": "x" * 201}, "message"),
+        ({"visit_type": ""}, "visit_type"), ({"due_from": "soon"}, "due_from"), ({"due_until": "x"}, "due_until"),
+        ({"due_until": "1/3/2026"}, "due_until"), ({"continuity": "x"}, "continuity"), ({"priority": "x"}, "priority"),
+        ({"message": "x" * 201}, "message"),
     ):  # fmt: skip
         refused = erin.submit(page, 422, **chosen | wrong)
         assert f'href="#{field}"' in refused.text, wrong
