@@ -19,6 +19,7 @@ from clinic_portal.scheduling.wishes import Wishes
 from tests.asking import ask, change, drain, fresh, offers, status, withdraw
 from tests.bookings import book, open_clinic
 from tests.test_offers import ask_first, one_time
+from tests.test_queue import edit
 from tests.test_todo import add_walter, tasks
 from tests.visitor import Visitor, words_of
 from tests.world import NOW, World, add_session, at
@@ -148,3 +149,15 @@ def test_an_invitation_whose_mail_comes_back_becomes_a_call(world: World) -> Non
     delivery.record(claimed, token="lease", verdict=refused)
     assert calls() == [(None, None)]
     assert to_tell() == ["invitation"]
+
+
+def test_a_call_that_is_to_be_made_anyway_is_made_in_time_for_an_offer(world: World) -> None:
+    add_session(world.chen_id, at(9, day=20), at(10, day=20))
+    visit = book(world, at(9, day=20), patient_id=add_walter(), actor=world.erin)
+    assert tasks()[0].due_at == NOW + timedelta(days=1)
+    edit(visit, wants_earlier=True, next_try_at=NOW)
+    one_time(world)
+    drain()
+    (offer,) = offers(visit)
+    assert to_tell(visit) == ["booked", "offer"]
+    assert [task.due_at for task in tasks()] == [NOW + (offer.expires_at - NOW) / 2]

@@ -30,11 +30,12 @@ from clinic_portal.models import (
 )
 from clinic_portal.scheduling import handling, offering, planning, serving
 from clinic_portal.scheduling.by_hand import times_by_hand
-from clinic_portal.scheduling.line import Show, count_each, staff_queue
+from clinic_portal.scheduling.line import Show, count_each, ended_requests, staff_queue
 from clinic_portal.scheduling.wishes import DayPart, Wishes, parts_mask, suiting_starts, suits, wishes_of
 from clinic_portal.tasks import open_task
-from tests.asking import ask, drain, fresh, offers, open_tasks, status
+from tests.asking import ask, change, drain, fresh, offers, open_tasks, status
 from tests.bookings import book, open_clinic
+from tests.statements import sent_statements
 from tests.test_backoffice import limit_to
 from tests.test_offers import ask_first, one_time
 from tests.test_queue import ask_all, edit, patients
@@ -187,6 +188,24 @@ def test_a_desk_of_one_place_sees_requests_for_its_place_and_for_any(any_app: Fl
     todo = erin.get("/backoffice/todo/").text
     assert here.reference in todo
     assert there.reference not in todo
+
+
+def test_the_line_and_what_ended_are_found_by_indexes(world: World) -> None:
+    session, plans = db.session(), []
+    with sent_statements() as seen:
+        count_each(session, places=frozenset({1}))
+        staff_queue(session, show=Show.PERSON)
+        ended_requests(session, NOW)
+    for sql in [statement for statement in seen if "FROM appointments" in statement]:
+        rows = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", ("x",) * sql.count("?"))
+        plans.append(" ".join(row[3] for row in rows))
+    # The first two walk along an index that has those who wait and nobody else.
+    ways = [plan.split()[:5] for plan in plans]
+    assert [way[:4] for way in ways] == [["SCAN", "appointments", "USING", "INDEX"]] * 2 + [
+        ["SEARCH", "appointments", "USING", "INDEX"]
+    ] * 2
+    assert {way[4] for way in ways[:2]} <= {"ix_appointments_waiting", "uq_appointments_one_request"}
+    assert [way[4] for way in ways[2:]] == ["ix_appointments_served", "ix_appointments_starts_at"]
 
 
 # One request
@@ -388,8 +407,13 @@ def test_who_was_slower_is_told_and_sees_what_is_free_now(erin: Visitor, world: 
     assert status(visit) == "proposed"
     add_session(world.diaz_id, at(9, day=1), at(12, day=1))
     book(world, at(11, day=1), visit_type_id=world.vaccine_id)
-    busy = erin.post(path, 409, start="20260303T1100Z", token="busy")
+    version = str(fresh(visit).version)
+    busy = erin.post(path, 409, start="20260303T1100Z", token="busy", version=version)
     assert "The patient has another appointment then." in words_of(busy)
+    change(world, visit, until_on=date(2026, 3, 3))
+    late = erin.post(path, 409, start="20260303T0930Z", token="late", version=version)
+    assert "Somebody else changed this request in the meantime." in words_of(late)
+    assert "Until Tue 3 Mar" in words_of(late)
     set_up(world.check_up_id, is_active=False)
     assert "This kind of appointment is not offered." in words_of(erin.get(path))
 

@@ -159,10 +159,13 @@ def _class(form: Form, field: str) -> PriorityClass:
 
 def _about(visit: Appointment, form: Form) -> dict[str, Any]:
     """Which request, as its form showed it."""
+    return {"appointment_id": visit.id, "expected_version": read_version(form), "token": form.get("token", "")}
+
+
+def read_version(form: Form) -> int:
+    """The version that the form showed; one that no request has when it says none."""
     version = form.get("version", "")
-    is_number = version.isascii() and version.isdecimal() and len(version) < 10
-    expected = int(version) if is_number else 0
-    return {"appointment_id": visit.id, "expected_version": expected, "token": form.get("token", "")}
+    return int(version) if version.isascii() and version.isdecimal() and len(version) < 10 else 0
 
 
 ACTS: Mapping[str, Callable[[Appointment, Form], str]] = {

@@ -10,9 +10,9 @@ from typing import Any
 from clinic_portal import clock
 from clinic_portal.backoffice import appointments, options, request_words, words
 from clinic_portal.backoffice.person import staff
-from clinic_portal.backoffice.request_acts import read_day
+from clinic_portal.backoffice.request_acts import CHANGED, read_day, read_version
 from clinic_portal.database import db
-from clinic_portal.errors import DomainError, InvalidRequest, PatientBusy, SlotTaken
+from clinic_portal.errors import DomainError, InvalidRequest, PatientBusy, SlotTaken, VersionConflict
 from clinic_portal.models import Appointment
 from clinic_portal.scheduling.by_hand import HandTimes, times_by_hand
 from clinic_portal.scheduling.handling import place_by_hand
@@ -29,7 +29,13 @@ def place(visit: Appointment, form: Mapping[str, str]) -> Appointment:
     Raises: InvalidRequest when it names none, and whatever the service refuses.
     """
     starts_at, token = _read_start(form.get(FIELD, "")), form.get("token", "")
-    return place_by_hand(actor=staff(), appointment_id=visit.id, starts_at=starts_at, token=token)
+    return place_by_hand(
+        actor=staff(),
+        appointment_id=visit.id,
+        starts_at=starts_at,
+        token=token,
+        expected_version=read_version(form),
+    )
 
 
 def told_placed(visit: Appointment) -> str:
@@ -98,4 +104,6 @@ def _read_start(text: str) -> datetime:
 def _text(error: DomainError) -> str:
     if isinstance(error, SlotTaken):
         return TAKEN
+    if isinstance(error, VersionConflict):
+        return CHANGED
     return BUSY if isinstance(error, PatientBusy) else str(error)

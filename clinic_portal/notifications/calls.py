@@ -33,6 +33,12 @@ _OVERTAKE = (
     .values(delivery=Delivery.SUPERSEDED, detail="newer")
     .execution_options(synchronize_session=False)
 )
+_IS_LATER = (Task.kind == TaskKind.CALL, Task.closed_at.is_(None), Task.due_at > bindparam("earlier"))
+_BRING_FORWARD = update(Task).values(due_at=bindparam("earlier")).execution_options(synchronize_session=False)
+_BRING_FORWARD_VISIT = _BRING_FORWARD.where(*_IS_LATER, Task.appointment_id == bindparam("appointment"))
+_BRING_FORWARD_PATIENT = _BRING_FORWARD.where(
+    *_IS_LATER, Task.patient_id == bindparam("patient"), Task.appointment_id.is_(None)
+)
 # Tasks of calls about which nothing is left to be told.
 _NEEDLESS = (
     select(Task)
@@ -69,10 +75,16 @@ def end_calls(session: Session, task: Task, outcome: str, *, is_told: bool) -> N
 def ask_to_call(
     session: Session, patient_id: int, appointment_id: int | None = None, call_by: datetime | None = None
 ) -> None:
-    """Ask somebody to phone a patient within a day, or sooner, inside the caller's transaction."""
+    """Ask somebody to phone a patient within a day, or sooner, inside the caller's transaction.
+
+    A call that is to be made already is made for both, by the earlier of the two times.
+    """
     now = clock.now()
     due_at = now + CALL_WITHIN if call_by is None else max(now, min(now + CALL_WITHIN, call_by))
-    open_task(session, TaskKind.CALL, patient_id=patient_id, appointment_id=appointment_id, due_at=due_at)
+    if not open_task(session, TaskKind.CALL, patient_id=patient_id, appointment_id=appointment_id, due_at=due_at):
+        of_visit = appointment_id is not None
+        whose = {"appointment": appointment_id} if of_visit else {"patient": patient_id}
+        run(session, _BRING_FORWARD_VISIT if of_visit else _BRING_FORWARD_PATIENT, {**whose, "earlier": due_at})
 
 
 def overtake_calls(session: Session, appointment_ids: Sequence[int]) -> None:

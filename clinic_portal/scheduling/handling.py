@@ -203,21 +203,25 @@ def resume_request(db: Session, *, actor: Actor, appointment_id: int) -> Appoint
 
 
 @writing
-def place_by_hand(db: Session, *, actor: Actor, appointment_id: int, starts_at: datetime, token: str) -> Appointment:
+def place_by_hand(
+    db: Session, *, actor: Actor, appointment_id: int, starts_at: datetime, token: str,
+    expected_version: int | None = None,
+) -> Appointment:  # fmt: skip
     """Book a time for a waiting request, as somebody at the clinic chose it; the best practitioner then takes it.
 
     The desk is not bound by the patient's wishes, nor by the limits of booking online.
 
     Times: starts_at is an instant on the grid.
     Commits: submission, session cells, the visit, attempt, audit, messages; closes its tasks; rings.
-    Raises: SlotTaken, PatientBusy, OutsideHorizon, TooSoon, InvalidRequest, BadTransition, NotAllowed, NotFound.
+    Raises: SlotTaken, PatientBusy, OutsideHorizon, TooSoon, InvalidRequest, BadTransition, NotAllowed, NotFound,
+    VersionConflict.
     """
     _only_the_clinic(actor)
     body = {"what": "place", "appointment": appointment_id, "starts_at": starts_at.isoformat()}
     submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
         return db.get_one(Appointment, earlier_id)
-    visit = lock_request(db, appointment_id)
+    visit = lock_request(db, appointment_id, expected_version)
     lock_patient(db, visit.patient_id)
     check_step(actor, visit.status, Status.BOOKED)
     withdraw_offers(db, visit, clock.now())

@@ -5,13 +5,15 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, text, true
 from sqlalchemy.orm import Session, joinedload
 
 from clinic_portal import clock
 from clinic_portal.models import (
     WAITING,
+    WAITING_SQL,
     Appointment,
     Offer,
     OfferState,
@@ -127,6 +129,8 @@ def at_places(places: frozenset[int] | None) -> ColumnElement[bool]:
     return or_(Appointment.location_id.in_(places), and_(Appointment.location_id.is_(None), is_for_them))
 
 
+# Written out, because SQLite uses a partial index only for the very words it was made with.
+_IS_WAITING = text(f"appointments.{WAITING_SQL}")
 # What is asked of people about requests, as far as it is open.
 _OPEN_TASK = (Task.closed_at.is_(None), Task.kind.in_(TASKS))
 
@@ -148,21 +152,24 @@ def _of(show: Show) -> ColumnElement[bool]:
     return which[show]
 
 
-def _waiting(priority: PriorityClass | None, places: frozenset[int] | None) -> tuple[ColumnElement[bool], ...]:
+def _waiting(priority: PriorityClass | None, places: frozenset[int] | None) -> tuple[Any, ...]:
     is_of_class = true() if priority is None else Appointment.priority_class == priority
-    return Appointment.status.in_(WAITING), is_of_class, at_places(places)
+    return _IS_WAITING, is_of_class, at_places(places)
 
 
 def ended_requests(session: Session, since: datetime, places: frozenset[int] | None = None) -> list[Appointment]:
     """Requests that wait no more since an instant: those that became a visit, and those that ended without one."""
-    became_visit = and_(Appointment.answer_by.is_not(None), Appointment.booked_at >= since)
-    ended = and_(Appointment.starts_at.is_(None), Appointment.cancelled_at >= since)
-    found = select(Appointment).where(or_(became_visit, ended), Appointment.status.not_in(WAITING), at_places(places))
     loads = (
         joinedload(Appointment.patient),
         joinedload(Appointment.visit_type),
         joinedload(Appointment.location),
         joinedload(Appointment.practitioner),
     )
-    last = func.coalesce(Appointment.booked_at, Appointment.cancelled_at)
-    return list(session.scalars(found.options(*loads).order_by(last.desc(), Appointment.id).limit(MOST_ENDED)))
+    found = select(Appointment).where(Appointment.status.not_in(WAITING), at_places(places)).options(*loads)
+    served = found.where(Appointment.answer_by.is_not(None), Appointment.booked_at >= since)
+    ended = found.where(Appointment.starts_at.is_(None), Appointment.cancelled_at >= since)
+    newest = [
+        *session.scalars(served.order_by(Appointment.booked_at.desc()).limit(MOST_ENDED)),
+        *session.scalars(ended.order_by(Appointment.cancelled_at.desc()).limit(MOST_ENDED)),
+    ]
+    return sorted(newest, key=lambda visit: visit.booked_at or visit.cancelled_at or since, reverse=True)[:MOST_ENDED]
