@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from clinic_portal import clock
-from clinic_portal.backoffice import request_words
+from clinic_portal.backoffice import request_lists, request_words, requests
 from clinic_portal.database import db, writing
 from clinic_portal.models import (
     ALL_PARTS,
@@ -114,7 +114,8 @@ def test_the_list_shows_everybody_who_waits_in_the_order_of_the_queue_and_why(er
 def test_a_list_stands_in_pages_and_its_counts_are_those_of_the_lists(
     erin: Visitor, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clinic_portal.backoffice.requests.PAGE", 2)
+    for module in (requests, request_lists):
+        monkeypatch.setattr(module, "PAGE", 2)
     asked = ask_all(world, patients(5))
     edit(asked[3], status=Status.WAITLIST)
     session = db.session()

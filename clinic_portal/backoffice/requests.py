@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,17 +16,17 @@ from clinic_portal.backoffice import options, places, request_words, words
 from clinic_portal.backoffice.access import location_limit, note_opening
 from clinic_portal.backoffice.lists import Page
 from clinic_portal.backoffice.request_acts import carry_out, form_again
+from clinic_portal.backoffice.request_lists import ENDED, PAGE, Asked
 from clinic_portal.backoffice.request_page import about_request, find_request
 from clinic_portal.backoffice.request_times import place, times_to_choose, told_placed
 from clinic_portal.database import db
 from clinic_portal.errors import DomainError, NotAllowed, NotFound
-from clinic_portal.models import AccessPlace, Appointment, Attempt, PriorityClass
+from clinic_portal.models import AccessPlace, Appointment, Attempt
 from clinic_portal.scheduling.line import InLine, Show, count_each, count_waiting, ended_requests, staff_queue
 from clinic_portal.web.errors import status_of
 from clinic_portal.web.pages import htmx
 
-PAGE = 50
-ENDED, ENDED_FOR = "ended", timedelta(days=7)
+ENDED_FOR = timedelta(days=7)
 # Refusals that say no more than that there is nothing here for whoever asks.
 NOT_HERE = (NotFound, NotAllowed)
 
@@ -35,47 +34,6 @@ NOT_HERE = (NotFound, NotAllowed)
 def count_for_person() -> int:
     """How many requests need somebody at the places that the person looking reaches."""
     return count_waiting(db.session(), Show.PERSON, places=location_limit(STAFF))
-
-
-@dataclass
-class Asked:
-    """Which list, which class and which page the address asks for; what makes no sense is left out and told."""
-
-    show: Show = Show.ALL
-    is_ended: bool = False
-    priority: PriorityClass | None = None
-    page: int = 0
-    problems: list[dict[str, str]] = field(default_factory=list)
-
-    @classmethod
-    def read(cls) -> Asked:
-        found, values = cls(), request.args
-        shown, priority = values.get("show", "").strip(), values.get("class", "").strip()
-        found.is_ended = shown == ENDED
-        if shown in set(Show):
-            found.show = Show(shown)
-        elif shown not in ("", ENDED):
-            found.problems.append({"field": "lists", "text": "There is no such list; this is everybody."})
-        if priority in set(PriorityClass):
-            found.priority = PriorityClass(priority)
-        elif priority:
-            found.problems.append({"field": "class", "text": "Class must be one of the list; the list leaves it out."})
-        found.page = max(values.get("page", 0, type=int), 0)
-        return found
-
-    @property
-    def shown(self) -> str:
-        return ENDED if self.is_ended else self.show.value
-
-    def keep_within(self, count: int) -> None:
-        """No page is beyond the last one."""
-        self.page = min(self.page, max(0, (count - 1) // PAGE))
-
-    def url(self, show: str | None = None, page: int = 0) -> str:
-        """The address of the same with another list or page."""
-        shown = show or self.shown
-        said: dict[str, Any] = {"show": "" if shown == Show.ALL else shown, "class": self.priority, "page": page}
-        return url_for(".index", **{name: value for name, value in said.items() if value})
 
 
 class RequestsPage(Page):
@@ -97,7 +55,7 @@ class RequestsPage(Page):
         count, rows = self._ended(asked) if asked.is_ended else self._line(asked, counts[asked.show])
         return {
             "rows": rows,
-            "first_place": asked.page * PAGE + 1,
+            "first_place": asked.start + 1,
             "tries": _tries(rows),
             "count": count,
             "page": asked.page,
@@ -120,7 +78,7 @@ class RequestsPage(Page):
             show=asked.show,
             priority=asked.priority,
             places=self.limit,
-            start=asked.page * PAGE,
+            start=asked.start,
             most=PAGE,
         )
 
@@ -128,38 +86,35 @@ class RequestsPage(Page):
         every = ended_requests(db.session(), clock.now() - ENDED_FOR, self.limit)
         ended = [visit for visit in every if asked.priority in (None, visit.priority_class)]
         asked.keep_within(len(ended))
-        return len(ended), ended[asked.page * PAGE : (asked.page + 1) * PAGE]
+        return len(ended), ended[asked.start : asked.start + PAGE]
 
     @expose("/details/", methods=("GET", "POST"))  # type: ignore[untyped-decorator]
     def details(self) -> Any:
-        visit = self._request()
-        if request.method == "GET":
-            note_opening(visit.patient_id, AccessPlace.APPOINTMENT)
-            return self._show(self._request())
-        try:
-            news = carry_out(visit, request.form)
-        except NOT_HERE:
-            raise
-        except DomainError as error:
-            return self._show(self._request(), error), status_of(error)
-        flash(news, "success")
-        return redirect(url_for(".details", id=visit.public_id), 303)
+        """One request, and everything that can be done with it."""
+        return self._page(_carry_out, self._show)
 
     @expose("/times/", methods=("GET", "POST"))  # type: ignore[untyped-decorator]
     def times(self) -> Any:
         """Place a request by hand: which times are free, within what was wished and outside of it."""
+        return self._page(_place, self._show_times)
+
+    def _page(self, act: Callable[[Appointment], tuple[str, str]], show: Callable[..., Any]) -> Any:
+        """Show a page about the request, or do what its form asks for.
+
+        Args: act, does it, and says what was done and where to go on; show, the page, with what was refused.
+        """
         visit = self._request()
         if request.method == "GET":
             note_opening(visit.patient_id, AccessPlace.APPOINTMENT)
-            return self._show_times(self._request())
+            return show(self._request())
         try:
-            placed = place(visit, request.form)
+            news, url = act(visit)
         except NOT_HERE:
             raise
         except DomainError as error:
-            return self._show_times(self._request(), error), status_of(error)
-        flash(told_placed(placed), "success")
-        return redirect(url_for("backoffice_appointments.details_view", id=placed.public_id), 303)
+            return show(self._request(), error), status_of(error)
+        flash(news, "success")
+        return redirect(url, 303)
 
     def _request(self) -> Appointment:
         """The request that the address names, also one that has ended.
@@ -173,6 +128,15 @@ class RequestsPage(Page):
 
     def _show_times(self, visit: Appointment, error: DomainError | None = None) -> Any:
         return self.render("backoffice/request_times.html", **times_to_choose(visit, error, request.values))
+
+
+def _carry_out(visit: Appointment) -> tuple[str, str]:
+    return carry_out(visit, request.form), url_for(".details", id=visit.public_id)
+
+
+def _place(visit: Appointment) -> tuple[str, str]:
+    placed = place(visit, request.form)
+    return told_placed(placed), url_for("backoffice_appointments.details_view", id=placed.public_id)
 
 
 def _tabs(asked: Asked, counts: dict[Show, int]) -> list[tuple[str, str, str, int | None]]:
