@@ -50,6 +50,17 @@ _NEEDLESS = (
     )
     .order_by(Task.id)
 )
+# Calls about no visit.
+_OF_PATIENTS = (
+    select(Task)
+    .where(
+        Task.kind == TaskKind.CALL,
+        Task.closed_at.is_(None),
+        Task.appointment_id.is_(None),
+        Task.patient_id.in_(bindparam("patients", expanding=True)),
+    )
+    .order_by(Task.id)
+)
 
 
 def calls_about(session: Session, task: Task) -> list[Notification]:
@@ -97,15 +108,20 @@ def overtake_calls(session: Session, appointment_ids: Sequence[int]) -> None:
         close_task(session, SYSTEM, task, "newer")
 
 
-def overtake_invitation_calls(session: Session) -> int:
-    """The same for invitations that were used or taken back, or have lapsed; returns how many there were."""
+def overtake_invitation_calls(session: Session, patient_id: int | None = None) -> int:
+    """The same for invitations that were used or taken back, or have lapsed; returns how many there were.
+
+    Args: patient_id, only those of this patient.
+    """
     is_over = or_(
         VisitInvitation.used_by_appointment_id.is_not(None),
         VisitInvitation.withdrawn_at.is_not(None),
         VisitInvitation.expires_at <= clock.now(),
     )
-    overtaken = session.scalars(select(Notification).join(Notification.visit_invitation).where(_IS_TO_CALL, is_over))
-    rows = overtaken.all()
+    overtaken = select(Notification).join(Notification.visit_invitation).where(_IS_TO_CALL, is_over)
+    if patient_id is not None:
+        overtaken = overtaken.where(Notification.patient_id == patient_id)
+    rows = session.scalars(overtaken.order_by(Notification.id)).all()
     if not rows:
         return 0
     for row in rows:
@@ -115,15 +131,3 @@ def overtake_invitation_calls(session: Session) -> int:
         if not calls_about(session, task):
             close_task(session, SYSTEM, task, "newer")
     return len(rows)
-
-
-_OF_PATIENTS = (
-    select(Task)
-    .where(
-        Task.kind == TaskKind.CALL,
-        Task.closed_at.is_(None),
-        Task.appointment_id.is_(None),
-        Task.patient_id.in_(bindparam("patients", expanding=True)),
-    )
-    .order_by(Task.id)
-)

@@ -21,10 +21,9 @@ SHOWN, A_DAY = 12, 4
 
 @dataclass(frozen=True)
 class HandTimes:
-    """The first free times from a day on, in order; the zone of each place; and between which days one may look."""
+    """The first free times from a day on, in order; the zone of each place; and the last day that can be booked."""
 
     zones: dict[int, str]
-    first_day: date
     last_day: date
     inside: list[FreeTime] = field(default_factory=list)
     outside: list[FreeTime] = field(default_factory=list)
@@ -46,7 +45,7 @@ def times_by_hand(session: Session, visit: Appointment, from_on: date | None = N
     """
     terms, wishes = load_terms(session, search_by_hand(visit, ActorKind.STAFF)), wishes_of(visit)
     first, last = terms.day_range()
-    found = HandTimes(terms.zones, first, last)
+    found = HandTimes(terms.zones, last)
     warned_at = terms.now + timedelta(minutes=wishes.min_warning_min)
     for times in _days(session, terms, max(first, from_on or first), last):
         is_inside = [

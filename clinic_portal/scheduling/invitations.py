@@ -196,7 +196,7 @@ def _request(
     session.add(visit)
     session.flush()
     invitation.used_by_appointment_id = visit.id
-    overtake_invitation_calls(session)
+    overtake_invitation_calls(session, invitation.patient_id)
     record(session, actor, action, visit, after=told(visit) | within.plain(), patient_id=visit.patient_id)
     tell_of_requests(session, [Told(visit, Event.REQUEST_RECEIVED)])
     wake_queue()
@@ -218,7 +218,7 @@ def withdraw_invitation(db: Session, *, actor: Actor, invitation_id: int) -> Vis
     if invitation.used_by_appointment_id is None and invitation.withdrawn_at is None:
         invitation.withdrawn_at = clock.now()
         db.flush()
-        overtake_invitation_calls(db)
+        overtake_invitation_calls(db, invitation.patient_id)
         record(db, actor, "withdraw", invitation, patient_id=invitation.patient_id)
     return invitation
 
