@@ -121,7 +121,12 @@ class Answers:
         return "patient.help_needed" if self.needs is None else None
 
     def back_url(self, question: str) -> str:
-        """The page before a question; questions with only one possible answer were never asked."""
+        """The page before a question; questions with only one possible answer were never asked.
+
+        Whoever came from checking to change one answer goes back to checking, where the way to the times begins.
+        """
+        if self.kept_id and question != "patient.times":
+            return url_for("patient.check", public_id=self.kept_id)
         was_asked = {
             "patient.who": self.has_several_people,
             "patient.visit_type": True,

@@ -79,7 +79,8 @@ def plan(
         return Nothing(PATIENT_GONE)
     try:
         search = search_of(row)
-        kind = picture.kind(KindKey(row.visit_type_id, search.mode, search.needs, asker.last_seen is None))
+        is_new = asker.seen_as_told(search.by) is None
+        kind = picture.kind(KindKey(row.visit_type_id, search.mode, search.needs, is_new))
         terms = terms_for(kind, search, asker, now, None if search.moving_id is None else row.practitioner_id)
     except DomainError as refusal:
         return Nothing(refusal.code)
