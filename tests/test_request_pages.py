@@ -357,6 +357,7 @@ def test_a_booked_visit_that_is_offered_an_earlier_time_has_the_same_forms(erin:
     add_session(world.chen_id, at(9, day=20), at(10, day=20))
     visit = book(world, at(9, day=20))
     edit(visit, wants_earlier=True, next_try_at=NOW)
+    assert "nothing earlier is offered now" in words_of(erin.get(page_of(visit)))
     one_time(world)
     drain()
     assert page_of(visit) in erin.get(f"/backoffice/appointments/details/?id={visit.public_id}").text

@@ -11,7 +11,7 @@ from clinic_portal import clock
 from clinic_portal.backoffice import appointments
 from clinic_portal.database import db
 from clinic_portal.errors import NotFound
-from clinic_portal.models import Appointment, Offer, Patient, Task
+from clinic_portal.models import Appointment, Hold, Offer, Patient, Task
 from clinic_portal.scheduling.line import at_places, one_in_line
 from clinic_portal.scheduling.waiting import offer_for
 
@@ -51,7 +51,7 @@ def about_request(visit: Appointment) -> dict[str, Any]:
 
 def _offers(visit: Appointment) -> list[Offer]:
     query = select(Offer).where(Offer.appointment_id == visit.id).order_by(Offer.id)
-    loads = (joinedload(Offer.practitioner), joinedload(Offer.hold))
+    loads = (joinedload(Offer.practitioner), joinedload(Offer.hold).joinedload(Hold.location))
     return list(db.session.scalars(query.options(*loads).limit(appointments.LONGEST_STORY)))
 
 
