@@ -120,7 +120,9 @@ def test_the_line_of_requests_is_looked_at_again_and_nobody_loses_their_place(wo
     page.get_by_label("Class").select_option("urgent")
     page.get_by_label("Class").focus()
     second = ask(world, world.bob_id, world.bob)
-    page.clock.run_for(31_000)
+    with page.expect_request("**/backoffice/requests/") as asked:
+        page.clock.run_for(31_000)
+    assert asked.value.headers["x-unattended"] == "yes", "it would keep everybody signed in"
     expect(page.get_by_role("link", name=f"Request {second.reference}")).to_be_visible()
     expect(page.get_by_text("2 requests")).to_be_visible()
     expect(page.get_by_label("Class")).to_be_focused()
