@@ -8,7 +8,7 @@ FAST = not slow and not postgres and not browser
 AGAIN = --reruns 1 --only-rerun "Target page, context or browser has been closed"
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup assets translations reset-demo test fast check audit bench clean
+.PHONY: help run setup assets translations reset-demo test fast check audit bench simulate clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,10 @@ audit: ## Lighthouse and axe on every page of the flow, in a demo clinic of its 
 bench: ## Measure the core, with the figures of the README
 	@.ci/prepare test
 	@.venv/bin/python -m tests.bench
+
+simulate: ## Let a clinic run through days in minutes: waits, fairness, what the weights do; with pictures
+	@.ci/prepare test
+	@.venv/bin/python -m tests.simulate
 
 clean: ## Remove what was built or installed; keeps the data folder
 	rm -rf .venv static/node_modules static/dist tests/checkers/node_modules clinic_portal/translations/*/*/*.mo build dist

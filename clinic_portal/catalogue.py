@@ -24,7 +24,15 @@ R = TypeVar("R")
 
 # The tables with such triggers.
 WATCHED = frozenset(
-    {"settings", "visit_types", "visit_type_texts", "locations", "practitioners", "practitioner_visit_types"}
+    {
+        "settings",
+        "visit_types",
+        "visit_type_texts",
+        "locations",
+        "location_texts",
+        "practitioners",
+        "practitioner_visit_types",
+    }
 )
 
 _STAMP = select(CatalogueStamp.value)

@@ -217,6 +217,7 @@ ADDRESSES: dict[str, Door] = {
     "/backoffice/locations/": DESK,
     "/backoffice/settings/": DESK,
     "/backoffice/visit-type/?id={visit_type}": ADMINS,
+    "/backoffice/location/?id={location}": ADMINS,
     "/backoffice/setting/?name=clinic_name": ADMINS,
     "/backoffice/audit/": ADMINS,
     "/backoffice/accounts/": ADMINS,

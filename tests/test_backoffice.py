@@ -42,11 +42,18 @@ CHANGING = ("new/", "edit/", "delete/", "action/", "ajax/update/", "ajax/lookup/
 # Where something can be changed: forms of ours, each of which calls one service.
 PATIENT_FORMS = ("patient-ask", "patient-codes", "patient-invite", "patient-needs", "patient-referrals",
                  "patient-rights", "patient-same")  # fmt: skip
-OTHER_FORMS = ("todo/try", "todo/done", "todo/later", "appointments/private", "visit-type", "setting", "accounts/reset")
+OTHER_FORMS = ("todo/try", "todo/done", "todo/later", "appointments/private", "visit-type", "location", "setting",
+               "accounts/reset")  # fmt: skip
 REQUEST_FORMS = ("requests/details", "requests/times", "invitations")
 FORMS = {f"/backoffice/{name}/" for name in (*PATIENT_FORMS, *OTHER_FORMS, *REQUEST_FORMS)}
 ACCOUNTS = ("/backoffice/accounts/", "/backoffice/accounts/details/")
-OF_ADMINS = ("/backoffice/audit/", "/backoffice/visit-type/", "/backoffice/setting/", *ACCOUNTS)
+OF_ADMINS = (
+    "/backoffice/audit/",
+    "/backoffice/visit-type/",
+    "/backoffice/location/",
+    "/backoffice/setting/",
+    *ACCOUNTS,
+)
 Get = Callable[..., TestResponse]
 
 
@@ -148,6 +155,8 @@ def one_of_its(path: str, visit: Appointment) -> str:
         return f"?id={task_about(visit.id)}"
     if "visit-type/" in path or "setting/" in path:
         return f"?id={visit.visit_type.public_id}&name=clinic_name"
+    if "location/" in path:
+        return f"?id={db.session().get_one(Location, visit.location_id).public_id}"
     if "patient-" in path or "patients/details" in path:
         return f"?id={visit.patient.public_id}"
     return f"?id={visit.public_id}" if "details" in path or "times" in path else ""

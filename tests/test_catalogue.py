@@ -13,6 +13,7 @@ from clinic_portal.models import (
     Account,
     Base,
     Location,
+    LocationText,
     Practitioner,
     PractitionerVisitType,
     Setting,
@@ -24,7 +25,7 @@ from clinic_portal.settings import load_settings, put_setting
 from tests.statements import sent_statements
 from tests.world import World
 
-WATCHED = [Setting, VisitType, VisitTypeText, Location, Practitioner, PractitionerVisitType]
+WATCHED = [Setting, VisitType, VisitTypeText, Location, LocationText, Practitioner, PractitionerVisitType]
 
 
 def horizon() -> int:

@@ -27,6 +27,7 @@ from clinic_portal.models import (
     Gender,
     IdentityStatus,
     Location,
+    LocationText,
     Modes,
     Patient,
     PatientAccess,
@@ -102,6 +103,7 @@ def build_world(db: Session) -> World:
     mill = Location(name="Mill Lane", address="3 Mill Lane", zone=ZONE, phone="020 7946 0001")
     check_up = VisitType(name="Check-up", start_step_min=15, hint="A general check")
     vaccine = VisitType(name="Vaccine", start_step_min=10, is_sensitive=True)
+    harbour.texts = [LocationText(language="de", entrance_note="")]
     # Only its name is translated.
     check_up.texts = [VisitTypeText(language="de", name="Untersuchung")]
     db.add_all([harbour, mill, check_up, vaccine])

@@ -13,6 +13,7 @@ from clinic_portal.backoffice.asking import AskPage
 from clinic_portal.backoffice.codes import CodesPage
 from clinic_portal.backoffice.inviting import InvitationsPage, InvitePage
 from clinic_portal.backoffice.limits import SettingPage, VisitTypePage
+from clinic_portal.backoffice.location import LocationPage
 from clinic_portal.backoffice.needs import NeedsPage
 from clinic_portal.backoffice.people import PatientList, PractitionerList
 from clinic_portal.backoffice.records import AuditLog, MessageList, SettingsPage
@@ -66,6 +67,7 @@ def install(app: Flask) -> None:
         SettingsPage(name="Settings", endpoint="backoffice_settings", url="settings", category=CLINIC),
         AuditLog(AuditEntry, "Audit log", "audit", CLINIC),
         VisitTypePage("Visit types", "visit_type", "visit-type"),
+        LocationPage("Locations", "location", "location"),
         SettingPage("Settings", "setting", "setting"),
         NeedsPage("patient_needs", "patient-needs"),
         CodesPage("patient_codes", "patient-codes"),

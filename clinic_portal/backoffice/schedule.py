@@ -14,7 +14,7 @@ from clinic_portal.backoffice.access import may_change_settings
 from clinic_portal.backoffice.filters import Choice, Day
 from clinic_portal.backoffice.lists import Column, ReadOnlyList
 from clinic_portal.database import db
-from clinic_portal.models import ClinicSession, PractitionerVisitType, VisitType
+from clinic_portal.models import ClinicSession, Location, PractitionerVisitType, VisitType
 from clinic_portal.scheduling import masks
 from clinic_portal.settings import load_settings
 
@@ -94,7 +94,7 @@ class LocationList(ReadOnlyList):
     noun = "location"
     empty_message = "There are no locations yet."
     columns = (
-        Column("name", "Name", sorts=True),
+        Column("name", "Name", "show_location_name", sorts=True),
         Column("address", "Address"),
         Column("phone", "Phone"),
         Column("zone", "Time zone"),
@@ -103,6 +103,10 @@ class LocationList(ReadOnlyList):
         Column("is_active", "In use", lambda row, _: words.yes_no(row.is_active)),
     )
     order = (("name", False), ("id", False))
+
+    def known_about(self, _rows: list[Location]) -> dict[str, Any]:
+        """Who may change them."""
+        return {"may_change": may_change_settings()}
 
 
 class VisitTypeList(ReadOnlyList):

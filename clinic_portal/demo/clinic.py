@@ -21,6 +21,7 @@ from clinic_portal.models import (
     ExceptionKind,
     ExceptionStatus,
     Location,
+    LocationText,
     Practitioner,
     PractitionerVisitType,
     RoleName,
@@ -57,6 +58,8 @@ def add_clinic(session: Session, rng: random.Random, accounts: AccountBook, toda
         row["name"]: VisitType(public_id=public_id(rng), sort_order=order, **row)
         for order, row in enumerate(rota.VISIT_TYPES, start=1)
     }
+    for name, place in places.items():
+        place.texts = [LocationText(language=german.LANGUAGE, **german.PLACE_TEXTS[name])]
     for name, visit_type in visit_types.items():
         visit_type.texts = [VisitTypeText(language=german.LANGUAGE, **german.VISIT_TEXTS[name])]
         visit_type.start_step_min = whole_cells_min(visit_type.start_step_min, grid_min)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from clinic_portal.demo.rota import CHECK_UP, LONG, PHYSIO, PROCEDURE, SEXUAL_HEALTH, VACCINE
+from clinic_portal.demo.rota import CHECK_UP, HARBOUR, LONG, MILL, PHYSIO, PROCEDURE, SEXUAL_HEALTH, VACCINE
 
 LANGUAGE = "de"
 
+PLACE_TEXTS: dict[str, dict[str, str]] = {
+    HARBOUR: {
+        "entrance_note": "Die Türen öffnen von selbst; alles ist im Erdgeschoss.",
+        "parking_note": "Zwei Plätze für Menschen mit Behinderung vor der Tür.",
+    },
+    MILL: {"entrance_note": "Bitte klingeln. Die Räume sind im ersten Stock, 18 Stufen hinauf; es gibt keinen Aufzug."},
+}
 VISIT_TEXTS: dict[str, dict[str, str]] = {
     CHECK_UP: {
         "name": "Untersuchung",

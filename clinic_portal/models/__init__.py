@@ -76,6 +76,7 @@ from clinic_portal.models.schedule import (
     ExceptionKind,
     ExceptionStatus,
     Location,
+    LocationText,
     PractitionerVisitType,
     ReleasePolicy,
     RuleKind,
@@ -88,13 +89,13 @@ from clinic_portal.models.sign_in import AuthenticatorApp, KeptForm, Passkey, Re
 from clinic_portal.models.tasks import Task, TaskAttempt, TaskKind, TryOutcome
 
 __all__ = [
-    "ACTIVE", "ACTIVE_SQL", "ALL_MODES", "ALL_PARTS", "MAX_CELLS", "MAX_EVIDENCE", "MAX_FROM_WHOM",
-    "MAX_NEED_DETAIL", "MAX_NOTE", "MAX_NUMBER", "MODE_BIT", "REMOTE", "WAITING", "WAITING_SQL", "AccessEntry",
-    "AccessPlace", "Account", "AccountInvitation", "AnsweredVia", "Appointment", "Attempt", "Audience", "AuditEntry",
-    "AuditValues", "AuthenticatorApp", "AvailabilityException", "AvailabilityRule", "Base", "CancelReason",
-    "CancelledBy", "CatalogueStamp", "Channel", "ClinicSession", "Closure", "Confirmation", "ConfirmedVia",
-    "ContactKind", "ContactPoint", "ContinuityWish", "Delivery", "Event", "ExceptionKind", "ExceptionStatus", "Gender",
-    "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "KeptForm", "Lease", "Location", "Mode", "Modes", "Need",
+    "ACTIVE", "ACTIVE_SQL", "ALL_MODES", "ALL_PARTS", "MAX_CELLS", "MAX_EVIDENCE", "MAX_FROM_WHOM", "MAX_NEED_DETAIL",
+    "MAX_NOTE", "MAX_NUMBER", "MODE_BIT", "REMOTE", "WAITING", "WAITING_SQL", "AccessEntry", "AccessPlace", "Account",
+    "AccountInvitation", "AnsweredVia", "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues",
+    "AuthenticatorApp", "AvailabilityException", "AvailabilityRule", "Base", "CancelReason", "CancelledBy",
+    "CatalogueStamp", "Channel", "ClinicSession", "Closure", "Confirmation", "ConfirmedVia", "ContactKind",
+    "ContactPoint", "ContinuityWish", "Delivery", "Event", "ExceptionKind", "ExceptionStatus", "Gender", "Hold",
+    "HoldEnd", "HoldKind", "IdentityStatus", "KeptForm", "Lease", "Location", "LocationText", "Mode", "Modes", "Need",
     "NeedSource", "Notification", "Offer", "OfferState", "Origin", "Outcome", "Passkey", "Patient", "PatientAccess",
     "PatientNeed", "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerVisitType",
     "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode", "Referral", "Relation", "ReleasePolicy", "Role",

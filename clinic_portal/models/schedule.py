@@ -83,6 +83,22 @@ class Location(Base):
     parking_note: Mapped[str] = mapped_column(String(300), default="", server_default="")
     is_step_free: Mapped[bool] = mapped_column(default=False)
     is_active: Mapped[bool] = mapped_column(default=True)
+    # Raised with every edit: of two people who edit it at once the second is told.
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
+
+    texts: Mapped[list[LocationText]] = relationship()
+
+
+class LocationText(Base):
+    """What patients read about a place in one language; an empty text is not translated."""
+
+    __tablename__ = "location_texts"
+    __table_args__ = (UniqueConstraint("location_id", "language"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    location_id: Mapped[int] = mapped_column(ForeignKey("locations.id"))
+    language: Mapped[str] = mapped_column(String(12))
+    entrance_note: Mapped[str] = mapped_column(String(300), default="")
+    parking_note: Mapped[str] = mapped_column(String(300), default="")
 
 
 class VisitType(Base):

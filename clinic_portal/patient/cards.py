@@ -11,6 +11,7 @@ from clinic_portal.database import db
 from clinic_portal.languages import _
 from clinic_portal.models import REMOTE, Account, Appointment, Location, Mode, Need, Relation, Status
 from clinic_portal.patient.words import NEED_WORDS
+from clinic_portal.place_texts import place_text_of
 from clinic_portal.scheduling.modes import JOIN_BEFORE
 from clinic_portal.settings import Settings, load_settings
 from clinic_portal.visit_texts import text_of
@@ -108,7 +109,8 @@ def _is_room_open(visit: Appointment) -> bool:
 
 def place_of(location: Location) -> Place:
     """A place as a page tells it."""
-    return Place(location.name, location.address, location.entrance_note, location.parking_note, location.is_step_free)
+    text = place_text_of(db.session(), location.id)
+    return Place(location.name, location.address, text.entrance_note, text.parking_note, location.is_step_free)
 
 
 def names_of(account: Account) -> dict[int, str | None]:
