@@ -251,7 +251,7 @@ def offered(world: World) -> Offer:
     return offers(visit)[0]
 
 
-def mailed_link(app: Flask) -> str:
+def mailed_link() -> str:
     """The address in the newest mail that has one to an offer."""
     delivery.deliver_due()
     folder = current_app.config["PORTAL"].mail_dir
@@ -276,7 +276,7 @@ def test_an_offered_time_is_taken_on_its_page(alice: Visitor, world: World, offe
 def test_the_link_in_the_mail_takes_the_time_without_signing_in_and_opening_it_does_nothing(
     app: Flask, world: World, offered: Offer
 ) -> None:
-    link, reader = mailed_link(app), Visitor(app)
+    link, reader = mailed_link(), Visitor(app)
     page = reader.get(link)
     assert fresh(offered.appointment_id).status == Status.PENDING
     assert "Alice" not in page.text
@@ -289,7 +289,7 @@ def test_the_link_in_the_mail_takes_the_time_without_signing_in_and_opening_it_d
 
 
 def test_a_time_that_was_let_pass_keeps_the_place_in_the_line(app: Flask, world: World, offered: Offer) -> None:
-    link, reader = mailed_link(app), Visitor(app)
+    link, reader = mailed_link(), Visitor(app)
     page = reader.follow(reader.post(link, answer="leave"))
     assert "You let this time pass" in words_of(page)
     assert "You stay on the list" in words_of(page)
@@ -299,7 +299,7 @@ def test_a_time_that_was_let_pass_keeps_the_place_in_the_line(app: Flask, world:
 
 
 def test_who_comes_too_late_is_told_what_happens_next(app: Flask, world: World, offered: Offer) -> None:
-    link, reader = mailed_link(app), Visitor(app)
+    link, reader = mailed_link(), Visitor(app)
     with clock.clock_at(offered.expires_at):
         assert "That time has gone" in words_of(reader.get(link, 410))
         assert "You stay on the list" in words_of(reader.post(link, 410, answer="take"))
@@ -312,7 +312,7 @@ def test_a_link_dies_with_its_mailbox(app: Flask, world: World, offered: Offer) 
         for contact in session.scalars(select(ContactPoint).filter_by(patient_id=world.alice_id)):
             contact.ended_at = NOW
 
-    link, reader = mailed_link(app), Visitor(app)
+    link, reader = mailed_link(), Visitor(app)
     ends()
     page = reader.get(link, 410)
     assert "This link no longer works" in words_of(page)

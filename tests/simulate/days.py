@@ -38,7 +38,7 @@ TAKES, LEAVES = 0.65, 0.2
 ANSWERS_AFTER = timedelta(minutes=45)
 OPENS, CLOSES = 8 * 60, 18 * 60
 LOOKS_EVERY = timedelta(minutes=30)
-WITHIN_DAYS = (5, 10, 14)
+WITHIN_DAYS = (1, 2, 5, 10)
 MORNINGS = parts_mask((day, DayPart.MORNING) for day in range(7))
 TWO_DAYS = parts_mask((day, part) for day in (1, 3) for part in DayPart)
 ALL = parts_mask((day, part) for day in range(7) for part in DayPart)
