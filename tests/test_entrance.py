@@ -28,12 +28,15 @@ from clinic_portal.models import (
     Appointment,
     ContactPoint,
     IdentityStatus,
+    Need,
     Notification,
     Patient,
     PatientAccess,
     Throttle,
 )
 from clinic_portal.notifications import delivery
+from clinic_portal.profile.needs import change_needs
+from clinic_portal.scheduling.needs import needs_of
 from tests.bookings import book, open_clinic
 from tests.visitor import Visitor, words_of
 from tests.world import NOW, PASSWORD, World, add_patient, at
@@ -545,7 +548,11 @@ def test_a_code_links_a_new_account_to_the_record_and_to_its_visits(
     page = visitor.follow(visitor.get("/account/code", 303))
     answer = visitor.submit(page, 302, email=NEW["email"], password=NEW["password"])
     assert answer.headers["Location"] == "/account/code"
+    own = fresh().scalars(select(Patient).where(Patient.family_name == "Ibsen", Patient.id != known)).one()
+    change_needs(actor=world.erin, patient_id=known, needs={Need.FEMALE_CLINICIAN: None})
+    change_needs(actor=world.erin, patient_id=own.id, needs={Need.STEP_FREE: None, Need.MALE_CLINICIAN: None})
     answer = visitor.follow(use(visitor, f" {code.lower()} "))
+    assert needs_of(fresh(), known).keys() == {Need.STEP_FREE, Need.FEMALE_CLINICIAN}
     assert "Tuesday 3 March, 9am" in words_of(answer)
     mine = fresh().scalars(select(Patient).where(Patient.family_name == "Ibsen").order_by(Patient.id)).all()
     assert (mine[0].id, mine[1].merged_into_id) == (known, known)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from clinic_portal import audit, clock
 from clinic_portal.accounts import _today, actor_of
 from clinic_portal.accounts.codes import new_code, plain, shown
+from clinic_portal.accounts.joined_needs import move_needs
 from clinic_portal.accounts.registering import grant
 from clinic_portal.accounts.tokens import keyed
 from clinic_portal.database import writing
@@ -164,6 +165,7 @@ def _make_room(session: Session, right: PatientAccess, patient: Patient) -> None
         raise InvalidRequest(
             N_("You already have appointments with this account. Call us, and we will join your records.")
         )
+    move_needs(session, own.id, patient.id)
     own.merged_into_id, right.revoked_at = patient.id, clock.now()
     close_tasks(session, audit.SYSTEM, TaskKind.SAME_PERSON, "joined", patient_id=own.id)
 

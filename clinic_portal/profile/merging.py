@@ -11,6 +11,7 @@ from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from clinic_portal import clock
+from clinic_portal.accounts.joined_needs import move_needs
 from clinic_portal.audit import SYSTEM, Actor, record
 from clinic_portal.database import writing
 from clinic_portal.errors import BadTransition, InvalidRequest, NotAllowed, Overlap
@@ -26,7 +27,6 @@ from clinic_portal.models import (
     Offer,
     Patient,
     PatientAccess,
-    PatientNeed,
     PractitionerPreference,
     PreferenceKind,
     Referral,
@@ -138,7 +138,7 @@ def _move_everything(session: Session, loser: Patient, winner: Patient) -> None:
     _move_visits(session, loser.id, winner.id)
     _move_rights(session, loser.id, winner.id)
     _move_contacts(session, loser.id, winner.id)
-    _move_needs(session, loser.id, winner.id)
+    move_needs(session, loser.id, winner.id)
     _move_preferences(session, loser.id, winner.id)
     _move_tasks(session, loser.id, winner.id)
     _void_codes(session, loser.id)
@@ -175,14 +175,6 @@ def _move_contacts(session: Session, loser_id: int, winner_id: int) -> None:
             contact.ended_at = clock.now()
         rank += 1
         contact.patient_id, contact.preferred_rank = winner_id, rank
-
-
-def _move_needs(session: Session, loser_id: int, winner_id: int) -> None:
-    kept = set(session.scalars(select(PatientNeed.kind).filter_by(patient_id=winner_id, ended_at=None)))
-    for need in session.scalars(select(PatientNeed).filter_by(patient_id=loser_id)):
-        if need.kind in kept and need.ended_at is None:
-            need.ended_at = clock.now()
-        need.patient_id = winner_id
 
 
 def _move_preferences(session: Session, loser_id: int, winner_id: int) -> None:
