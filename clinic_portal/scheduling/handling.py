@@ -192,6 +192,9 @@ def place_by_hand(db: Session, *, actor: Actor, appointment_id: int, starts_at: 
     check_step(actor, visit.status, Status.BOOKED)
     withdraw_offers(db, visit, clock.now())
     overtake_calls(db, [visit.id])
+    if visit.triage_status is TriageStatus.WAITING:
+        # Whoever places it has looked at it.
+        _mark_triaged(visit, actor, TriageStatus.DONE)
     search = replace(search_of(visit), by=actor.kind)
     if search.continuity is ContinuityWish.SAME_ONLY:
         search = replace(search, continuity=ContinuityWish.PREFER_SAME)

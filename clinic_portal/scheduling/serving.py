@@ -219,7 +219,7 @@ def _let_wait(session: Session, rows: Sequence[tuple[Appointment, Nothing]], now
     for row, nothing in rows:
         if not row.is_request:
             # A booked visit stays as it is, and nobody hears that nothing earlier was found.
-            row.next_try_at = min(nothing.again_at or tomorrow, tomorrow)
+            row.next_try_at, row.tries = min(nothing.again_at or tomorrow, tomorrow), 0
             continue
         # Whoever waits already hears no more of it.
         is_first = row.status is not Status.WAITLIST or row.not_placed_because is None
@@ -269,10 +269,12 @@ def _tomorrow(session: Session, now: datetime) -> datetime:
 def note_fault(session: Session, *, appointment_id: int) -> None:
     """Note that a request could not be served for a fault: it is tried again after a pause, then a person takes over.
 
+    The same for a booked visit that would be earlier; its patient has a time, and is told nothing.
+
     Commits: the request; at the end a task and a message to the patient.
     Source: UC1.4.
     """
-    rows = [row for row in lock_batch(session, [appointment_id]) if row.is_request]
+    rows = [row for row in lock_batch(session, [appointment_id]) if row.is_request or row.wants_earlier]
     _put_off(session, rows, clock.now(), FAULT, load_settings(session))
 
 
@@ -297,8 +299,8 @@ def _put_off(session: Session, rows: Sequence[Appointment], now: datetime, reaso
     for row in given_up:
         open_task(session, TaskKind.CANNOT_PLACE, patient_id=row.patient_id, appointment_id=row.id, due_at=now,
                   facts={"reason": reason, "tries": row.tries})  # fmt: skip
-    if given_up:
-        tell_of_requests(session, [Told(row, Event.REQUEST_DELAYED) for row in given_up])
+    if delayed := [row for row in given_up if row.is_request]:
+        tell_of_requests(session, [Told(row, Event.REQUEST_DELAYED) for row in delayed])
 
 
 def _pause(tries: int) -> timedelta:

@@ -20,7 +20,7 @@ from clinic_portal.models import (
     Status,
     TriageStatus,
 )
-from clinic_portal.scheduling.queue import place_in_line
+from clinic_portal.scheduling.due import place_in_line
 from clinic_portal.scheduling.wishes import Wishes, wishes_of
 from clinic_portal.visit_texts import text_of
 
