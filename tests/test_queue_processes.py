@@ -103,7 +103,7 @@ class Clinic:
         session = db.session()
         session.rollback()
         session.expire_all()
-        statuses = {id_: status for id_, status in session.execute(select(Appointment.id, Appointment.status))}
+        statuses = {visit.id: visit.status for visit in session.scalars(select(Appointment))}
         assert sorted(statuses) == sorted(self.journal)
         assert sum(status is Status.BOOKED for status in statuses.values()) == placed
         assert set(statuses.values()) <= {Status.BOOKED, Status.WAITLIST}

@@ -28,7 +28,7 @@ from clinic_portal.scheduling.offers import make_offers
 from clinic_portal.scheduling.outlook import Outlook
 from clinic_portal.scheduling.picture import Picture
 from clinic_portal.scheduling.placing import settle
-from clinic_portal.scheduling.planning import NOTHING_FITS, PATIENT_GONE, Found, Nothing, plan
+from clinic_portal.scheduling.planning import NOTHING_FITS, PATIENT_GONE, Found, Nothing, is_unheard, plan
 from clinic_portal.scheduling.promises import clinic_zone
 from clinic_portal.scheduling.request_rows import close_request_tasks, leave_queue, lock_batch, next_escalation, told
 from clinic_portal.settings import Settings, load_settings
@@ -62,8 +62,9 @@ def serve(session: Session, rows: list[Appointment], now: datetime, outlook: Out
     batch = Batch(rows, askers, read_offer_book(session, rows, now), now)
     for turn in range(TRIES):
         outcomes = batch.planned(outlook.picture(session))
-        if not outlook.is_fresh and any(isinstance(each.what, Nothing) for each in outcomes):
-            # That nothing fits is said only after a look at the time as it is now.
+        if not outlook.is_fresh and any(_is_news(each) for each in outcomes):
+            # That nothing fits is said only after a look at the time as it is now. Whoever knows it already is tried
+            # again with whatever opened since.
             outcomes = batch.planned(outlook.renewed(session))
         _clear_dead_holds(session, outcomes, now)
         wanted = _wanted(outcomes)
@@ -154,6 +155,14 @@ def _found(outcome: Outcome) -> Found | None:
     return outcome.what if isinstance(outcome.what, Found) else None
 
 
+def _is_news(outcome: Outcome) -> bool:
+    """Whether something will be said, or written down, of a request that finds no time."""
+    row, what = outcome.row, outcome.what
+    return isinstance(what, Nothing) and row.is_request and (
+        is_unheard(row) or row.not_placed_because != what.reason
+    )  # fmt: skip
+
+
 def _clear_dead_holds(session: Session, outcomes: Iterable[Outcome], now: datetime) -> None:
     for outcome in outcomes:
         found = _found(outcome)
@@ -222,8 +231,8 @@ def _let_wait(session: Session, rows: Sequence[tuple[Appointment, Nothing]], now
             row.next_try_at, row.tries = min(nothing.again_at or tomorrow, tomorrow), 0
             continue
         # Whoever waits already hears no more of it.
-        is_first = row.status is not Status.WAITLIST or row.not_placed_because is None
-        before, is_news = told(row), is_first or row.not_placed_because != nothing.reason
+        is_first, is_news = is_unheard(row), _is_news(Outcome(row, nothing))
+        before = told(row)
         row.status, row.not_placed_because = Status.WAITLIST, nothing.reason
         row.next_try_at, row.tries = min(nothing.again_at or tomorrow, tomorrow), 0
         if is_news:

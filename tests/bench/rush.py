@@ -24,9 +24,10 @@ from clinic_portal.errors import DomainError
 from clinic_portal.models import Appointment, Attempt, ClinicSession, Status
 from clinic_portal.scheduling import booking, requests
 from clinic_portal.scheduling.search import Search
+from clinic_portal.scheduling.serving import LOST_RACES
 from clinic_portal.scheduling.wishes import Wishes
 from tests.bench import report
-from tests.bench.clinic import CHECK_UP_MIN, GRID, SESSION_CELLS, SESSION_STARTS_MIN, Clinic, Size
+from tests.bench.clinic import CHECK_UP_MIN, GRID, SESSION_CELLS, SESSION_STARTS_MIN, Size
 from tests.bench.crew import Crew, Operation, Outcome, Station
 from tests.bench.databases import Env, build_clinic, child, database_env
 from tests.invariants import broken_invariants
@@ -35,7 +36,7 @@ from tests.queue_rules import broken_queue_rules
 CLIENTS, ASKING = 8, 4
 # Of one practitioner in one day.
 VISITS_A_DAY = len(SESSION_STARTS_MIN) * SESSION_CELLS * GRID // CHECK_UP_MIN
-QUIET_S, ROUND_S = 3.0, 1.0
+ROUND_S = 1.0
 PATIENCE_S = 120.0
 BOOKED, ASKED = "booked", "asked"
 
@@ -47,6 +48,7 @@ class Plan:
     requests: int
     practitioners: int
     days: int
+    quiet_s: float = 3.0
 
     @property
     def capacity(self) -> int:
@@ -57,7 +59,7 @@ class Plan:
         return Size(self.practitioners, self.practitioners, self.days + 1, 0, self.requests, 50 * CLIENTS)
 
 
-FULL, QUICK, SMALL = Plan(5000, 25, 5), Plan(1000, 5, 5), Plan(250, 3, 2)
+FULL, QUICK, SMALL = Plan(5000, 25, 5), Plan(1000, 5, 5), Plan(250, 3, 2, 0.2)
 
 
 @dataclass
@@ -69,6 +71,9 @@ class Rush:
     quiet: Outcome
     beside: Outcome
     drain_s: float
+    # How many were planned again because somebody was faster, and how many were put off for it.
+    planned_again: int
+    put_off: int
     # By the clients' own account, and by the rows.
     told: dict[str, list[int]]
     rows: dict[int, Status]
@@ -103,7 +108,7 @@ def rush_in(env: Env, plan: Plan) -> Rush:
     with portal(env):
         _forget_today()
     with Crew(env, clinic, CLIENTS) as crew:
-        quiet = crew.run(_reservations_taken_back, CLIENTS, QUIET_S)
+        quiet = crew.run(_reservations_taken_back, CLIENTS, plan.quiet_s)
         with portal(env):
             _cancel_all()
         asked = _all_ask(crew, plan, folder)
@@ -114,9 +119,13 @@ def rush_in(env: Env, plan: Plan) -> Rush:
         every = session.execute(select(Appointment.id, Appointment.status)).all()
         rows = {id_: status for id_, status in every if status is not Status.CANCELLED}
         drain_s = _drained_in(session, told[ASKED])
+        again, put_off = (
+            session.scalar(select(func.count(Attempt.appointment_id.distinct())).where(which)) or 0
+            for which in (Attempt.lost_races > 0, Attempt.reason == LOST_RACES)
+        )
         broken = [*broken_invariants(session), *broken_queue_rules(session)]
     mine = Counter(rows[id_] for id_ in told[ASKED] if id_ in rows)
-    return Rush(plan, asked, quiet, beside, drain_s, told, rows, mine, broken)
+    return Rush(plan, asked, quiet, beside, drain_s, again, put_off, told, rows, mine, broken)
 
 
 def _cancel_all() -> None:
@@ -269,10 +278,14 @@ def describe(rush: Rush) -> str:
         report.row("reserve, beside the queue", rush.beside, BOOKED),
     ]
     faults = rush.faults()
-    served = f"{rush.plan.requests} requests, {rush.plan.capacity} times: {rush.placed} placed, "
-    served += f"{len(rush.told[BOOKED])} reserved by others, {rush.mine[Status.WAITLIST]} on the list"
-    drained = f"drained in {rush.drain_s:.1f} s, {rush.plan.requests / max(rush.drain_s, 0.001):.0f} requests a second"
-    return "\n".join([report.table(report.HEAD, rows), f"{served}; {drained}", *faults[:10], _verdict(faults)])
+    placed, reserved, listed = rush.placed, len(rush.told[BOOKED]), rush.mine[Status.WAITLIST]
+    rate = rush.plan.requests / max(rush.drain_s, 0.001)
+    served = (
+        f"{rush.plan.requests} requests, {rush.plan.capacity} times: {placed} placed, {reserved} reserved by others"
+    )
+    served += f", {listed} on the list; drained in {rush.drain_s:.1f} s, {rate:.0f} requests a second"
+    races = f"{rush.planned_again} planned again because somebody was faster, {rush.put_off} put off"
+    return "\n".join([report.table(report.HEAD, rows), served, races, *faults[:10], _verdict(faults)])
 
 
 def _verdict(faults: Sequence[str]) -> str:
