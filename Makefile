@@ -4,6 +4,9 @@ PYTEST = .venv/bin/python -m pytest
 # They share nothing, so two run side by side; races, processes and browsers want the machine for themselves.
 FAST = not slow and not postgres and not browser
 
+# Only a test under which Chromium had to be ended because it fell silent gets a second try.
+AGAIN = --reruns 1 --only-rerun "Target page, context or browser has been closed"
+
 .DEFAULT_GOAL := help
 .PHONY: help run setup assets translations reset-demo test fast check audit bench clean
 
@@ -31,7 +34,7 @@ test: ## Install what tests need and run all of them
 	@.ci/prepare test
 	@.ci/checkers
 	@$(PYTEST) -n 2 -m "$(FAST)"
-	@$(PYTEST) -m "not ($(FAST))"
+	@$(PYTEST) $(AGAIN) -m "not ($(FAST))"
 
 fast: ## Only the fast tests
 	@.ci/prepare test

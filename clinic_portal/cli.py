@@ -13,8 +13,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 import worker
-from clinic_portal import audit, create_app, demo, health, jobs
+from clinic_portal import audit, backups, create_app, demo, health, jobs
 from clinic_portal.accounts import emails, invitations, registering, second_step, tokens
+from clinic_portal.backups.kind import BackupError
 from clinic_portal.config import DEMO, Config, ConfigError, load_config
 from clinic_portal.database import db
 from clinic_portal.errors import DomainError
@@ -30,7 +31,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (ConfigError, DomainError, lock.AlreadyRunning) as error:
+        except (ConfigError, DomainError, BackupError, lock.AlreadyRunning) as error:
             raise click.ClickException(str(error)) from error
 
 
@@ -117,6 +118,30 @@ def reset_second_factor(email: str) -> None:
     with create_app().app_context():
         second_step.reset(actor=audit.SYSTEM, email=emails.clean(email))
     click.echo("Done. They are signed out everywhere, and sign in with their password until they set it up again.")
+
+
+@main.command()
+@click.option("--to", "folder", type=click.Path(path_type=Path), help="Where backups are kept [DATA_DIR/backups].")
+@click.option("--keep", type=click.IntRange(1), help="Delete all but this many of the newest there.")
+def backup(folder: Path | None, keep: int | None) -> None:
+    """Copy the whole database while the portal runs, and check the copy."""
+    folder = folder or load_config().data_dir / "backups"
+    made, manifest = backups.back_up(load_config(), folder)
+    click.echo(f"{made}: {manifest.rows} rows of {len(manifest.tables)} tables.")
+    for old in backups.drop_old(folder, keep) if keep else []:
+        click.echo(f"Deleted {old}.")
+
+
+@main.command()
+@click.argument("backup", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def restore(backup: Path) -> None:
+    """Bring a BACKUP into an empty database, compare all of it with what was copied, and bring it up to date."""
+    config = load_config()
+    with lock.claim(config):
+        manifest = backups.restore(config, backup)
+        click.echo(f"{manifest.rows} rows of {len(manifest.tables)} tables are as they were at {manifest.made_at}.")
+        with _portal(config):
+            _upgrade(config)
 
 
 @main.command("web")

@@ -32,6 +32,14 @@ class StopLink:
     contact_public_id: str
 
 
+@dataclass(frozen=True)
+class OfferLink:
+    """What the link in a mail about an offered time names: the offer, and whose mail it was in."""
+
+    offer_public_id: str
+    contact_public_id: str
+
+
 def sign_check(secret_key: str, contact_public_id: str, asked_at: datetime) -> str:
     """The part of an address that only somebody knows who read the mail; the same in every try of the same mail."""
     ends_at = asked_at + timedelta(days=CHECK_DAYS)
@@ -73,7 +81,18 @@ def read_stop(secret_key: str, token: str) -> StopLink | None:
     return StopLink(*parts) if parts else None
 
 
-def _sign(secret_key: str, purpose: str, link: VisitLink | StopLink) -> str:
+def sign_offer(secret_key: str, link: OfferLink) -> str:
+    """A link with which an offered time is taken or left."""
+    return _sign(secret_key, "offer", link)
+
+
+def read_offer(secret_key: str, token: str) -> OfferLink | None:
+    """What a link names, or None when it is made up."""
+    parts = _read(secret_key, "offer", token, 2)
+    return OfferLink(*parts) if parts else None
+
+
+def _sign(secret_key: str, purpose: str, link: VisitLink | StopLink | OfferLink) -> str:
     # None of the parts has a dot in it.
     return Signer(secret_key, salt=purpose).sign(".".join(map(str, astuple(link)))).decode()
 

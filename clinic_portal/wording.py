@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from babel.dates import format_date, format_time
 from clinic_portal import clock, languages
 from clinic_portal.errors import DomainError
 
+_A_MONDAY = date(2026, 3, 2)
 _MIDDAY = time(12)
 _MIDNIGHT = time(0)
 
@@ -28,12 +29,13 @@ class Patterns:
     short: str
     plain: str
     weekday: str
+    weekday_long: str
     day_month: str
 
 
 _PATTERNS = {
-    languages.ENGLISH: Patterns("EEEE d MMMM y", "EEEE d MMMM", "d MMMM y", "ccc", "d MMM"),
-    "de": Patterns("EEEE, d. MMMM y", "EEEE, d. MMMM", "d. MMMM y", "ccc", "d. MMM"),
+    languages.ENGLISH: Patterns("EEEE d MMMM y", "EEEE d MMMM", "d MMMM y", "ccc", "cccc", "d MMM"),
+    "de": Patterns("EEEE, d. MMMM y", "EEEE, d. MMMM", "d. MMMM y", "ccc", "cccc", "d. MMM"),
 }
 
 
@@ -55,6 +57,11 @@ def date_plain(day: date) -> str:
 def weekday_short(day: date) -> str:
     """The day of the week where there is little room: "Tue"."""
     return _date(day, "weekday", languages.current())
+
+
+def weekday_long(weekday: int) -> str:
+    """A day of the week: "Tuesday". Args: weekday, Monday is 0."""
+    return _date(_A_MONDAY + timedelta(days=weekday), "weekday_long", languages.current())
 
 
 def day_month(day: date) -> str:

@@ -63,6 +63,7 @@ ADMINS = Door("admin", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, NOT_FOR_YOU, NOT_FOR_Y
 CHOICE = "patient={person}&visit_type={visit_type}&mode=in_person&place=any&needs=none"
 ACUTE = "patient={person}&visit_type={acute}"
 
+WISHES = "weekdays=0&weekdays=3&parts=morning&warning=60&first=ask"
 ADDRESSES: dict[str, Door] = {
     "/": PUBLIC,
     "/healthz": PUBLIC,
@@ -125,6 +126,17 @@ ADDRESSES: dict[str, Door] = {
     f"/book/times?{CHOICE}&day=2026-03-04": CHOSEN,
     "/check/{hold}": OWN,
     "/check/{call}/number": OWN,
+    # Asking
+    "/ask": PATIENTS,
+    f"/ask/when?{CHOICE}": CHOSEN,
+    f"/ask/check?{CHOICE}&{WISHES}": CHOSEN,
+    "/requests/{request}": OWN,
+    "/requests/{request}/sent": OWN,
+    "/requests/{request}/change": OWN,
+    "/requests/{request}/withdraw": OWN,
+    "/requests/{request}/resume": OWN,
+    "/offers/{offer}": OWN,
+    "/o/{offer_token}": LINK,
     # Appointments
     "/appointments": PATIENTS,
     "/appointments/{visit}": OWN,
@@ -133,6 +145,8 @@ ADDRESSES: dict[str, Door] = {
     "/appointments/{visit}/calendar.ics": OWN,
     "/appointments/{visit}/move": OWN,
     "/appointments/{visit}/cancel": OWN,
+    "/appointments/{visit}/earlier": OWN,
+    "/appointments/{visit}/earlier/stop": OWN,
     "/appointments/{cancelled}": OWN,
     "/appointments/{cancelled}/cancelled": OWN,
     # Details

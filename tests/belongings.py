@@ -21,7 +21,9 @@ from clinic_portal.models import (
     ContactKind,
     ContactPoint,
     Hold,
+    HoldKind,
     Mode,
+    Offer,
     Passkey,
     Patient,
     PatientAccess,
@@ -32,14 +34,17 @@ from clinic_portal.models import (
     SignIn,
     Task,
     TaskKind,
+    VisitInvitation,
     VisitType,
 )
 from clinic_portal.notifications import delivery
 from clinic_portal.notifications.captured import list_captured, read_captured
 from clinic_portal.profile.notice import VERSION
 from clinic_portal.scheduling.holds import hold_slot
+from clinic_portal.scheduling.invitations import invite
 from clinic_portal.scheduling.search import Search
 from clinic_portal.tasks import open_task
+from tests.asking import ask, drain
 from tests.bookings import book, cancel, open_clinic
 from tests.world import NOW, World, add_patient, add_session, at
 
@@ -58,7 +63,7 @@ WRONG_PERSONS = {
     "admin": "admin",
 }
 # Bearers: who has one is let in, so a wrong person is one who has another.
-TOKENS = ("confirm_token", "reset_token", "email_token", "contact_token", "link_token", "stop_token")
+TOKENS = ("confirm_token", "reset_token", "email_token", "contact_token", "link_token", "stop_token", "offer_token")
 PHONE = "020 7946 0123"
 
 
@@ -73,6 +78,10 @@ def furnish(world: World) -> None:
     _add_people(world)
     _finish(world, visit.id, private.id)
     sign_ins.begin(account_id=world.accounts["alice"], browser="Another browser")
+    ask(world, is_ask_first=True, from_on=NOW.date() + timedelta(days=3))
+    drain()
+    invite(actor=world.erin, patient_id=world.alice_id, visit_type_id=world.vaccine_id, token="invite",
+           due_from=NOW.date() + timedelta(days=1), due_until=NOW.date() + timedelta(days=3))  # fmt: skip
     search = Search(world.check_up_id, world.alice_id, account_id=world.accounts["alice"])
     for mode in (Mode.PHONE, Mode.IN_PERSON):
         hold_slot(actor=world.alice, search=replace(search, mode=mode), starts_at=at(10, day=1), call_number=PHONE)
@@ -165,7 +174,8 @@ def ids_of(app: Flask, world: World) -> dict[str, str]:
     """What stands for the words in braces of `ADDRESSES`."""
     session = db.session()
     alice = session.get_one(Patient, world.alice_id)
-    visit, private, cancelled = session.scalars(select(Appointment).order_by(Appointment.id))
+    visit, private, cancelled, asked = session.scalars(select(Appointment).order_by(Appointment.id))
+    offer = session.scalars(select(Offer)).one()
     contacts = {contact.value: contact for contact in alice.contact_points}
     unverified = contacts["archer@example.org"]
     people = {account.fs_uniquifier: account for account in session.scalars(select(Account))}
@@ -179,7 +189,12 @@ def ids_of(app: Flask, world: World) -> dict[str, str]:
         "visit": visit.public_id,
         "private": private.public_id,
         "cancelled": cancelled.public_id,
-        "hold": session.scalars(select(Hold).filter_by(mode=Mode.IN_PERSON)).one().public_id,
+        "request": asked.public_id,
+        "offer": offer.public_id,
+        "invitation": session.scalars(select(VisitInvitation)).one().public_id,
+        "hold": session.scalars(select(Hold).filter_by(mode=Mode.IN_PERSON, kind=HoldKind.PATIENT_CHECKOUT))
+        .one()
+        .public_id,
         "call": session.scalars(select(Hold).filter_by(mode=Mode.PHONE)).one().public_id,
         "contact": contacts[PHONE].public_id,
         "unverified": unverified.public_id,
@@ -196,6 +211,9 @@ def ids_of(app: Flask, world: World) -> dict[str, str]:
         ),
         "stop_token": links.sign_stop(
             portal.secret_key, links.StopLink(alice.public_id, contacts["alice@example.com"].public_id)
+        ),
+        "offer_token": links.sign_offer(
+            portal.secret_key, links.OfferLink(offer.public_id, contacts["alice@example.com"].public_id)
         ),
         "contact_token": links.sign_check(portal.secret_key, unverified.public_id, NOW),
     }

@@ -42,6 +42,7 @@ class Clumsy:
         self.app, self.belongings, self.heard = app, belongings, heard
         self.chance = random.Random(SEED)
         self.count = 0
+        self.share = 1.0
 
     def try_address(self, address: str, door: Door, values_each: int) -> Iterator[str]:
         """Try each name that its page and its form ask for, each with some bad values; tell what went wrong."""
@@ -83,8 +84,9 @@ class Clumsy:
 
     def _bad(self, names: list[str], each: int) -> Iterator[tuple[str, str | bytes]]:
         for name in names:
-            for value in self.chance.sample(BAD, each):
-                yield name, value
+            if self.chance.random() < self.share:
+                for value in self.chance.sample(BAD, each):
+                    yield name, value
 
     def _other_boxes(self, names: list[str], name: str) -> Pairs:
         """What stands in the rest of the form: nothing, or something as bad."""
@@ -108,17 +110,18 @@ def clumsy(app: Flask, belongings: Belongings, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_bad_input_is_answered_and_never_a_fault(clumsy: Clumsy) -> None:
-    """A sample, the same in every run: each name of each page with one value, each value in many places."""
+    """A sample, the same in every run: every fourth name of all pages with one value, each value in many places."""
+    clumsy.share = 0.25
     try_everywhere(clumsy, 1)
-    assert clumsy.count > 500
+    assert clumsy.count > 250
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_much_more_bad_input_is_answered(clumsy: Clumsy) -> None:
-    """As many values in each place as a minute or two allow; with `len(BAD)` all of them take ten."""
-    try_everywhere(clumsy, 8)
-    assert clumsy.count > 4000
+    """As many values in each place as half a minute allows; with `len(BAD)` all of them take ten."""
+    try_everywhere(clumsy, 4)
+    assert clumsy.count > 2000
 
 
 def try_everywhere(clumsy: Clumsy, values_each: int) -> None:

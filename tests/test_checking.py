@@ -103,6 +103,16 @@ def test_an_answer_is_changed_and_the_time_and_what_was_written_stay(alice: Visi
     assert [hold.note for hold in holds_now()] == [None, None]
 
 
+@pytest.mark.parametrize("what", ["visit_type", "help"])
+def test_from_the_question_whose_answer_was_to_be_changed_one_goes_back_to_checking(
+    alice: Visitor, world: World, what: str
+) -> None:
+    check = alice.follow(hold_of(alice, world, at(9, day=1)))
+    check = alice.follow(alice.submit(alice.follow(alice.submit(check, change="help")), needs="step_free"))
+    question = alice.follow(alice.submit(check, change=what))
+    assert f'nhsuk-back-link" href="{check.request.path}"' in question.text
+
+
 def test_an_answer_that_the_time_does_not_go_with_leads_to_the_times_and_keeps_the_rest(
     alice: Visitor, world: World
 ) -> None:

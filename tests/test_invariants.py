@@ -96,7 +96,7 @@ CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 def test_any_story_leaves_rows_that_agree_and_times_that_can_be_booked(stage: Stage) -> None:
-    @settings(max_examples=18, derandomize=True, deadline=None, database=None, suppress_health_check=CHECKS)
+    @settings(max_examples=12, derandomize=True, deadline=None, database=None, suppress_health_check=CHECKS)
     @given(stories)
     def stories_hold(story: list[int]) -> None:
         stage.reset()

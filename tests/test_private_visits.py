@@ -9,6 +9,7 @@ from flask import Flask, current_app
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from clinic_portal import clock
 from clinic_portal.audit import Actor, ActorKind
 from clinic_portal.database import db, writing
 from clinic_portal.errors import NotAllowed, SubmissionConflict, TooManyOpenVisits, VersionConflict
@@ -23,14 +24,18 @@ from clinic_portal.models import (
     Patient,
     PatientAccess,
     Relation,
+    Status,
     VisitType,
 )
 from clinic_portal.notifications import delivery
 from clinic_portal.notifications.captured import list_captured
 from clinic_portal.patient.reading import write_instant
 from clinic_portal.scheduling import booking, holds
+from clinic_portal.scheduling.askers import read_askers, terms_for
+from clinic_portal.scheduling.continuity import SEEN_LAST
+from clinic_portal.scheduling.picture import KindKey, Picture
 from clinic_portal.scheduling.privacy import set_private
-from clinic_portal.scheduling.search import Search
+from clinic_portal.scheduling.search import Search, load_terms
 from clinic_portal.settings import put_setting
 from tests.bookings import book, open_clinic, told
 from tests.test_patient_pages import hold_of, times_url, visits
@@ -253,6 +258,35 @@ def test_it_does_not_count_against_the_mother(cora_id: int, world: World) -> Non
     with pytest.raises(TooManyOpenVisits):
         book(world, at(10, day=1), patient_id=cora_id, actor=herself(world))
     book(world, at(10, day=1), patient_id=cora_id, actor=by_mother(world))
+
+
+@pytest.mark.parametrize("was_there_before", [False, True])
+def test_that_it_took_place_shows_in_nothing_that_the_mother_is_offered(
+    cora_id: int, world: World, was_there_before: bool
+) -> None:
+    """Whom one knows is preferred, and who was here before has shorter visits: neither may tell of it."""
+
+    @writing
+    def was_here(session: Session, visit_id: int, practitioner_id: int) -> None:
+        visit = session.get_one(Appointment, visit_id)
+        visit.status, visit.practitioner_id = Status.FULFILLED, practitioner_id
+
+    before: dict[int, str] = {}
+    if was_there_before:
+        was_here(book(world, at(9, day=1), patient_id=cora_id, actor=by_mother(world)).id, world.diaz_id)
+        before = {world.diaz_id: SEEN_LAST}
+    was_here(private_visit_at_ten(world, cora_id).id, world.chen_id)
+    with clock.clock_at(at(12, day=1)):
+        for by, familiar in ((ActorKind.PATIENT, {world.chen_id: SEEN_LAST}), (ActorKind.PROXY, before)):
+            search = Search(world.check_up_id, cora_id, by=by)
+            terms = load_terms(db.session(), search)
+            assert (terms.familiar, terms.has_been_here) == (familiar, bool(familiar))
+            kind = Picture(db.session(), terms.now, 5, 7).kind(
+                KindKey(world.check_up_id, search.mode, search.needs, False)
+            )
+            asker = read_askers(db.session(), [cora_id], terms.now, 0)[cora_id]
+            planned = terms_for(kind, search, asker, terms.now)
+            assert (planned.familiar, planned.has_been_here) == (familiar, bool(familiar))
 
 
 def test_a_time_that_it_takes_looks_taken_by_somebody(mother: Visitor, cora_id: int, world: World) -> None:

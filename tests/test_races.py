@@ -221,7 +221,8 @@ def test_moves_cancels_and_bookings_around_each_other_lose_and_invent_no_time(an
         calls.append(call(racing.reserve, actor=actor, search=search, starts_at=goal, token="r"))
     outcomes = race(calls)
     assert refusals(outcomes) <= {"slot_taken", "bad_transition", "patient_busy"}
-    assert sum(outcome.is_done for outcome in outcomes) >= 8
+    # Every cancel, and somebody in the last hour of each doctor, which is free and which many want.
+    assert sum(outcome.is_done for outcome in outcomes) >= 4 + 2
     check_invariants(db.session())
 
 

@@ -260,7 +260,7 @@ class Story:
         return any(name in others for sent in near for name, _ in sent.names)
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 12))])
 def test_never_one_for_an_old_time_never_two_and_every_visit_has_its_reminders(
     app: Flask, world: World, server: SmtpServer, seed: int
 ) -> None:

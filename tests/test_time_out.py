@@ -80,6 +80,24 @@ def test_the_clinic_sets_how_long(app: Flask, alice: Visitor) -> None:
         alice.get("/appointments")
 
 
+@pytest.mark.parametrize(("who", "path", "hours"), [("alice", "/appointments", 24), ("chen", "/doctor/", 12)])
+def test_after_a_day_or_a_shift_one_signs_in_again_however_busy(
+    app: Flask, world: World, who: str, path: str, hours: int
+) -> None:
+    visitor = Visitor(app, who, is_idle=True)
+    for minutes in range(0, 60 * hours - 12, 13):
+        with clock.clock_at(NOW + timedelta(minutes=minutes)):
+            visitor.get(path)
+    last = NOW + timedelta(hours=hours)
+    for minutes in (12, 3):
+        with clock.clock_at(last - timedelta(minutes=minutes)):
+            assert f'data-seconds="{60 * minutes}"' in visitor.get(path).text
+    with clock.clock_at(last):
+        page = visitor.follow(visitor.get(path, 303))
+        assert "We signed you out so that nobody else sees your details." in words_of(page)
+        assert "You did nothing" not in words_of(page)
+
+
 def test_the_note_in_the_browser_is_exact_and_the_row_may_be_behind(app: Flask, world: World, alice: Visitor) -> None:
     for minutes in (4, 23.9):
         with clock.clock_at(NOW + timedelta(minutes=minutes)):

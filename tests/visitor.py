@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any
 
@@ -55,10 +56,15 @@ def forms_of(answer: TestResponse) -> list[Form]:
     return [form for form in parser.forms if form.action not in ("/logout", "/session/stay", "/language")]
 
 
+# Nobody's sign-in ends before.
+SHIFT = timedelta(hours=11)
+
+
 class Visitor:
     """One browser: nobody's, or one in which somebody of the cast has signed in, and goes on reading meanwhile.
 
-    Whatever a test does to the clock, such a reader's time does not run out, unless the test says that they are idle.
+    Whatever a test does to the clock, such a reader's time does not run out, unless the test says that they are idle;
+    and after a shift they have signed in again.
     """
 
     def __init__(self, app: Flask, who: str | None = None, *, is_idle: bool = False) -> None:
@@ -71,6 +77,7 @@ class Visitor:
             self._come_in(who)
 
     def _come_in(self, who: str) -> None:
+        self._since = clock.now()
         with self.app.app_context(), self.client.session_transaction() as session:
             session["_user_id"], session["_fresh"] = f"fs-{who}", True
             # Some tests have no database to speak of.
@@ -84,6 +91,8 @@ class Visitor:
         """One request, in a context of its own as on the web server."""
         with self.app.app_context():
             if self._sign_in is not None and not self.is_idle:
+                if self.who is not None and clock.now() - self._since > SHIFT:
+                    self._come_in(self.who)
                 self.client.set_cookie(presence.COOKIE, presence.seen_cookie(self._sign_in, clock.now()))
             return self.client.open(path, method=method, buffered=True, **more)
 

@@ -39,8 +39,17 @@ def find(session: Session, public_id: str, uniquifier: str) -> SignIn | None:
 
 def timeout(settings: Settings, account: Account) -> timedelta:
     """How long somebody may do nothing and stay signed in. Who has two roles has the shorter time."""
-    names = ["patient_timeout_min", "staff_timeout_min"] if account.has_role_name(*CLINIC_ROLES) else []
-    return timedelta(minutes=min(settings.number(name) for name in names or ["patient_timeout_min"]))
+    return timedelta(minutes=_shorter(settings, account, "timeout_min"))
+
+
+def longest(settings: Settings, account: Account) -> timedelta:
+    """How long a sign-in lasts at most, whatever is done with it. Source: OWASP ASVS 5, 7.3.2."""
+    return timedelta(hours=_shorter(settings, account, "sign_in_max_h"))
+
+
+def _shorter(settings: Settings, account: Account, name: str) -> int:
+    groups = ("patient", "staff") if account.has_role_name(*CLINIC_ROLES) else ("patient",)
+    return min(settings.number(f"{group}_{name}") for group in groups)
 
 
 def live(session: Session, account: Account, settings: Settings) -> list[SignIn]:
@@ -50,7 +59,10 @@ def live(session: Session, account: Account, settings: Settings) -> list[SignIn]
     """
     since = clock.now() - timeout(settings, account) - TOUCH_EVERY
     query = select(SignIn).where(
-        SignIn.account_id == account.id, SignIn.ended_at.is_(None), SignIn.last_seen_at > since
+        SignIn.account_id == account.id,
+        SignIn.ended_at.is_(None),
+        SignIn.last_seen_at > since,
+        SignIn.started_at > clock.now() - longest(settings, account),
     )
     return list(session.scalars(query.order_by(SignIn.started_at.desc(), SignIn.id.desc())))
 

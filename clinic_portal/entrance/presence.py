@@ -50,7 +50,7 @@ class TimeOut:
 
     @property
     def minutes(self) -> int:
-        return self.seconds // 60
+        return max(1, self.seconds // 60)
 
 
 def install(app: Flask) -> None:
@@ -103,6 +103,20 @@ def seconds_left() -> int:
     return max(0, int((_ends_at(present_sign_in()) - clock.now()).total_seconds()))
 
 
+def seconds_if_used_now() -> int:
+    """Until the present sign-in runs out, counted from something done at this moment; only behind `signed_in`."""
+    whole, last = sign_ins.timeout(settings_in_force(), signed_in_account()), _last_end(present_sign_in())
+    return max(0, int(min(whole, last - clock.now()).total_seconds()))
+
+
+def did_nothing_for() -> timedelta | None:
+    """How long the reader may do nothing, when that is what ended their sign-in."""
+    lapsed = lapsed_sign_in()
+    if lapsed is None or clock.now() >= _last_end(lapsed):
+        return None
+    return sign_ins.timeout(settings_in_force(), lapsed.account)
+
+
 def seen_cookie(public_id: str, at: datetime) -> str:
     """What the browser brings along, so that the portal knows when it last heard from it."""
     return str(_signer().dumps([public_id, int(at.timestamp())]))
@@ -124,7 +138,12 @@ def _load(uniquifier: str) -> Account | None:
 
 
 def _ends_at(sign_in: SignIn) -> datetime:
-    return _seen_at(sign_in) + sign_ins.timeout(settings_in_force(), sign_in.account)
+    return min(_seen_at(sign_in) + sign_ins.timeout(settings_in_force(), sign_in.account), _last_end(sign_in))
+
+
+def _last_end(sign_in: SignIn) -> datetime:
+    """When a sign-in is over even if its reader never paused."""
+    return sign_in.started_at + sign_ins.longest(settings_in_force(), sign_in.account)
 
 
 def _seen_at(sign_in: SignIn) -> datetime:
@@ -177,4 +196,4 @@ def _is_unattended() -> bool:
 def _time_out() -> TimeOut | None:
     if not current_user.is_authenticated:
         return None
-    return TimeOut(int(sign_ins.timeout(settings_in_force(), signed_in_account()).total_seconds()))
+    return TimeOut(seconds_if_used_now())

@@ -9,7 +9,7 @@ from clinic_portal.accounts import actor_of, clinic_zone, sign_ins, signed_in, s
 from clinic_portal.accounts.asking import KEPT, TO_ACTION, TO_PAGE, is_own_path, keep_for, lapsed_sign_in
 from clinic_portal.database import db
 from clinic_portal.entrance.blueprint import blueprint
-from clinic_portal.entrance.presence import present_sign_in, seconds_left
+from clinic_portal.entrance.presence import did_nothing_for, present_sign_in, seconds_if_used_now, seconds_left
 from clinic_portal.languages import _
 from clinic_portal.web import page, see_other
 from clinic_portal.web.pages import settings_in_force
@@ -53,9 +53,7 @@ def time_left() -> Response:
 @blueprint.post("/session/stay")
 def stay() -> Response:
     """Stay signed in. The press of the button is what counts."""
-    mine = current_user if current_user.is_authenticated else None
-    whole = sign_ins.timeout(settings_in_force(), mine).total_seconds() if mine else 0
-    return _seconds(int(whole))
+    return _seconds(seconds_if_used_now() if current_user.is_authenticated else 0)
 
 
 @blueprint.post("/session/typed")
@@ -76,12 +74,12 @@ def signed_out() -> Response:
     """You have been signed out."""
     if current_user.is_authenticated:
         return see_other(url_for("start"))
-    lapsed, target = lapsed_sign_in(), request.args.get("next", "")
+    target, idle = request.args.get("next", ""), did_nothing_for()
     if target and not is_own_path(target):
         # Forms of the page bring its own address along.
         return see_other(url_for("entrance.signed_out"))
-    minutes = sign_ins.timeout(settings_in_force(), lapsed.account).total_seconds() // 60 if lapsed else None
-    return page("entrance/signed_out.html", minutes=minutes and int(minutes), is_kept=KEPT in session,
+    minutes = None if idle is None else int(idle.total_seconds()) // 60
+    return page("entrance/signed_out.html", minutes=minutes, is_kept=KEPT in session,
                 next=target if is_own_path(target) else None)  # fmt: skip
 
 

@@ -69,7 +69,7 @@ def _compose(letter: AnyLetter) -> EmailMessage:
     if isinstance(letter, AddressCheck):
         return _mail(letter, "email/verify", _check_words(letter, config), config)
     if isinstance(letter, RequestLetter):
-        return _mail(letter, "email/request", _request_words(letter), config)
+        return _mail(letter, "email/request", _request_words(letter, config), config)
     if isinstance(letter, AccountLetter):
         return _mail(letter, "email/account", _account_words(letter), config)
     if isinstance(letter, ReminderLetter):
@@ -202,8 +202,17 @@ def _account_words(letter: AccountLetter) -> dict[str, Any]:
     }
 
 
-def _request_words(letter: RequestLetter) -> dict[str, Any]:
-    page = "patient.who" if letter.event is Event.INVITATION else "patient.appointments"
+def _request_link(letter: RequestLetter, config: Config) -> str:
+    """Where one can answer at once; else where it stands."""
+    if letter.offer_public_id:
+        link = links.OfferLink(letter.offer_public_id, letter.contact_public_id)
+        return address_of("patient.offer_link", token=links.sign_offer(config.secret_key, link))
+    if letter.request_public_id is None:
+        return address_of("patient.appointments")
+    return address_of("patient.request_page", public_id=letter.request_public_id)
+
+
+def _request_words(letter: RequestLetter, config: Config) -> dict[str, Any]:
     first, last = letter.due or (None, None)
     return {
         "event": letter.event.value,
@@ -218,7 +227,7 @@ def _request_words(letter: RequestLetter) -> dict[str, Any]:
         "times": [_time_and_place(time) for time in letter.times],
         "due_from": wording.date_short(first) if first else None,
         "due_until": wording.date_short(last) if last else None,
-        "link": address_of(page),
+        "link": _request_link(letter, config),
         "clinic": {"name": letter.clinic_name, "phone": letter.clinic_phone},
     }
 

@@ -77,6 +77,10 @@ class RequestLetter:
     times: tuple[Time, ...]
     keep_until: Time | None
     due: tuple[date, date] | None
+    # What the link names: the offer by itself, else the request; none for an invitation.
+    offer_public_id: str | None
+    request_public_id: str | None
+    contact_public_id: str
     clinic_name: str
     clinic_phone: str
     language: str | None
@@ -109,6 +113,7 @@ def read_request_letter(session: Session, row: Notification) -> RequestLetter:
         call_number=visit.call_number,
         times=_times(session, row, visit, offer),
         keep_until=Time(offer.expires_at, offer.hold.location.zone) if offer else None,
+        offer=offer,
     )
 
 
@@ -127,7 +132,7 @@ def _letter(
     session: Session, row: Notification, patient: Patient, visit_type: VisitType, *, is_private: bool = False,
     reference: str | None = None, answer_by: Time | None = None, is_triaged_by_person: bool = False,
     has_time: bool = False, mode: Mode | None = None, call_number: str | None = None, times: tuple[Time, ...] = (),
-    keep_until: Time | None = None,
+    keep_until: Time | None = None, offer: Offer | None = None,
     due: tuple[date, date] | None = None,
 ) -> RequestLetter:  # fmt: skip
     contact = usable_contact(row, patient, is_private=is_private)
@@ -138,6 +143,9 @@ def _letter(
         created_at=row.created_at,
         address=contact.value,
         contact_point_id=contact.id,
+        offer_public_id=offer.public_id if offer and row.event is Event.OFFER else None,
+        request_public_id=row.appointment.public_id if row.appointment else None,
+        contact_public_id=contact.public_id,
         for_whom=None if contact.whose == Relation.SELF else patient.called_name,
         visit_name=None if visit_type.is_sensitive else text_of(session, visit_type.id, language).name,
         reference=reference,

@@ -5,14 +5,17 @@ from __future__ import annotations
 from flask import Flask
 
 from clinic_portal.patient import (
+    asking,
     booking,
     checking,
+    earlier,
     emergency,
     mail_language,
     mail_links,
     modes,
     moving,
     needs,
+    offers,
     own_record,
     people,
     privacy,
@@ -20,6 +23,7 @@ from clinic_portal.patient import (
     questions,
     reading,
     refusals,
+    requests,
     visits,
 )
 from clinic_portal.patient.blueprint import blueprint
@@ -28,7 +32,8 @@ __all__ = ["install"]
 
 # Views register themselves when their modules are read.
 VIEWS = (
-    questions, needs, emergency, modes, booking, checking, moving, visits, refusals, profile, mail_language, people,
+    questions, needs, emergency, modes, booking, checking, moving, visits, asking, requests, offers,
+    earlier, refusals, profile, mail_language, people,
     own_record, privacy, mail_links,
 )  # fmt: skip
 

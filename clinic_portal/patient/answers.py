@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from flask import url_for
 from sqlalchemy import Integer, bindparam, exists, select, type_coerce
@@ -31,11 +32,13 @@ from clinic_portal.models import (
     VisitType,
 )
 from clinic_portal.patient.reading import read_continuity, read_mode, read_public_id, read_safety, write_safety
+from clinic_portal.patient.wish_form import read_wishes, write_wishes
 from clinic_portal.profile.needs_form import read_ticked
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.modes import offered_modes
 from clinic_portal.scheduling.safety import SafetyAnswer, from_kept
 from clinic_portal.scheduling.search import Search, Terms, load_terms
+from clinic_portal.scheduling.wishes import Wishes
 from clinic_portal.settings import load_settings
 from clinic_portal.unchanged import kept_while_unchanged
 
@@ -56,6 +59,12 @@ class Answers:
     continuity: ContinuityWish = ContinuityWish.NONE
     # The kept time whose answers are being changed.
     kept_id: str | None = None
+    # Whether the clinic is asked for an appointment, instead of a time being chosen; and for which request or
+    # invitation, if there is one already.
+    asks: bool = False
+    wishes: Wishes | None = None
+    request_id: str | None = None
+    invitation_id: str | None = None
     # Whether there was anything to choose from.
     has_several_people: bool = True
     has_several_modes: bool = True
@@ -80,7 +89,14 @@ class Answers:
             found["same"] = self.continuity.value
         if self.kept_id:
             found["kept"] = self.kept_id
-        return found
+        return found | self._asked()
+
+    def _asked(self) -> dict[str, str | list[str]]:
+        if not self.asks:
+            return {}
+        named = {"request": self.request_id, "invitation": self.invitation_id}
+        found: dict[str, str | list[str]] = {"ask": "yes", **{name: one for name, one in named.items() if one}}
+        return found | (write_wishes(self.wishes) if self.wishes else {})
 
     def search(self, account: Account) -> Search:
         """What these answers look for; all questions must have been answered."""
@@ -103,8 +119,8 @@ class Answers:
         return url_for(endpoint, **self.query(), **more)  # type: ignore[arg-type]
 
     def next_url(self) -> str:
-        """The first question that is still open, else the times."""
-        return self.url(self.open_question() or "patient.times")
+        """The first question that is still open, else the times, or the request to be checked."""
+        return self.url(self.open_question() or ("patient.check_request" if self.asks else "patient.times"))
 
     def open_question(self) -> str | None:
         """The page of the first question without an answer."""
@@ -118,10 +134,19 @@ class Answers:
             return "patient.how"
         if not (self.any_place or self.location):
             return "patient.place"
-        return "patient.help_needed" if self.needs is None else None
+        if self.needs is None:
+            return "patient.help_needed"
+        return "patient.wish" if self.asks and self.wishes is None else None
 
     def back_url(self, question: str) -> str:
-        """The page before a question; questions with only one possible answer were never asked."""
+        """The page before a question; questions with only one possible answer were never asked.
+
+        Whoever came from checking to change one answer goes back to checking, where the way to the times begins.
+        """
+        if self.kept_id and question != "patient.times":
+            return url_for("patient.check", public_id=self.kept_id)
+        if self.wishes and self.open_question() is None:
+            return self.url("patient.check_request")
         was_asked = {
             "patient.who": self.has_several_people,
             "patient.visit_type": True,
@@ -129,7 +154,8 @@ class Answers:
             "patient.how": self.has_several_modes,
             "patient.place": self.has_several_places,
             "patient.help_needed": True,
-            "patient.times": True,
+            "patient.wish": self.asks,
+            "patient.times": not self.asks,
         }
         asked = [name for name, was in was_asked.items() if was]
         index = asked.index(question) if question in asked else 0
@@ -153,6 +179,7 @@ def read_answers(account: Account, values: MultiDict[str, str], *, asks_limits: 
         continuity=read_continuity(values.get("same")),
         kept_id=read_public_id(kept) if (kept := values.get("kept")) else None,
         has_several_people=only is None,
+        **(_asking(values) if values.get("ask") else {}),
     )
     if public_id := values.get("patient"):
         answers = with_patient(answers, patients, public_id)
@@ -163,6 +190,12 @@ def read_answers(account: Account, values: MultiDict[str, str], *, asks_limits: 
     if (public_id := values.get("place")) and answers.mode not in REMOTE:
         answers = with_place(answers, public_id)
     return with_safety(answers, values.get("safety"))
+
+
+def _asking(values: MultiDict[str, str]) -> dict[str, Any]:
+    """What an address says about a request to the clinic."""
+    ids = {f"{name}_id": read_public_id(one) for name in ("request", "invitation") if (one := values.get(name))}
+    return {"asks": True, "wishes": read_wishes(values) if values.get("weekdays") else None, **ids}
 
 
 def with_patient(answers: Answers, patients: list[Patient], public_id: str) -> Answers:

@@ -71,6 +71,13 @@ class Choosing:
         # Made once for all days: they differ in nothing else.
         return f"{self._url}{'&' if '?' in self._url else '?'}{added}"
 
+    @property
+    def instead_url(self) -> str:
+        """Where one goes on when no time suits: ask the clinic, or wait for an earlier time than the one kept."""
+        if self.keeps is not None:
+            return url_for("patient.earlier", public_id=self.keeps.public_id)
+        return url_for("patient.ask_us", **self.values)
+
     @cached_property
     def _url(self) -> str:
         return url_for(self.endpoint, **self.values)
@@ -254,6 +261,7 @@ def _described(choosing: Choosing, terms: Terms, choice: days.Choice) -> dict[st
         "same": _same(choosing, terms),
         "missing": None,
         "back_url": choosing.back_url,
+        "instead_url": choosing.instead_url,
         "keeps": card_of(choosing.keeps) if choosing.keeps else None,
         "post_url": choosing.url(**_days_of(choice)),
     }
@@ -308,5 +316,7 @@ def _no_times(choosing: Choosing, status: int) -> Response:
         place_name=choosing.place_name,
         other_url=choosing.any_place_url,
         anybody_url=choosing.anybody_url,
+        instead_url=choosing.instead_url,
+        keeps=choosing.keeps,
         back_url=choosing.back_url,
     )

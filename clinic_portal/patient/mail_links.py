@@ -108,14 +108,14 @@ def stop(token: str) -> Response:
 
 
 def _visit_link(token: str) -> VisitLink:
-    return links.read_visit(current_app.config["PORTAL"].secret_key, token) or _refuse()
+    return links.read_visit(current_app.config["PORTAL"].secret_key, token) or refuse_link()
 
 
 def _stop_link(token: str) -> StopLink:
-    return links.read_stop(current_app.config["PORTAL"].secret_key, token) or _refuse()
+    return links.read_stop(current_app.config["PORTAL"].secret_key, token) or refuse_link()
 
 
-def _refuse() -> NoReturn:
+def refuse_link() -> NoReturn:
     """Count a link that nobody signed; those that are right are never counted.
 
     Raises: TooManyTries, NotFound.

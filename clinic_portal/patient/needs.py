@@ -47,7 +47,8 @@ def help_needed() -> Response:
         change_url = answers.url("patient.help_needed", change="yes")
         return page("patient/help_known.html", needs=told(known), change_url=change_url, back_url=_back(answers))
     ticked = known or ({} if answers.needs == frozenset() else None)
-    return _question(ticked, back_url=answers.url("patient.help_needed") if known else _back(answers))
+    is_from_known = known and not answers.kept_id
+    return _question(ticked, back_url=answers.url("patient.help_needed") if is_from_known else _back(answers))
 
 
 def _answer(answers: Answers, known: Wanted) -> Response:

@@ -23,8 +23,11 @@ from clinic_portal.notifications.messages import calendar_file
 from clinic_portal.notifications.reminders import days_of_reminders
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.cards import Card, card_of, names_of
+from clinic_portal.patient.invited import invited_cards
 from clinic_portal.patient.reading import read_public_id, read_reason, read_token, reason_options
+from clinic_portal.patient.requests import waiting_cards
 from clinic_portal.scheduling.booking import cancel_appointment
+from clinic_portal.scheduling.waiting import offer_for
 from clinic_portal.settings import load_settings
 from clinic_portal.web import page, see_other
 from clinic_portal.wording import days_listed, say
@@ -47,6 +50,8 @@ def appointments() -> Response:
     cards = [card_of(visit, names[visit.patient_id], settings) for visit in ahead]
     return page(
         "patient/appointments.html",
+        invited=invited_cards(account),
+        waiting=waiting_cards(account),
         next_one=cards[0] if cards else None,
         later=cards[1:],
         past=[card_of(visit, names[visit.patient_id], settings) for visit in past],
@@ -63,6 +68,8 @@ def appointment(public_id: str) -> Response:
         "patient/appointment.html",
         appointment=card,
         reminded=_reminded(visit) if card.can_cancel else None,
+        wants_earlier=visit.wants_earlier,
+        offer_id=_offer_id(visit),
         calendar_url=_calendar_url(card),
         back_url=url_for("patient.appointments"),
     )
@@ -124,6 +131,12 @@ def cancelled(public_id: str) -> Response:
         return see_other(_url("appointment", card))
     again_url = url_for("patient.visit_type", patient=visit.patient.public_id)
     return page("patient/cancelled.html", appointment=card, told=_told(visit), again_url=again_url)
+
+
+def _offer_id(visit: Appointment) -> str | None:
+    """The earlier time that is kept for the visit now, if there is one."""
+    offer = offer_for(db.session(), visit, clock.now()) if visit.wants_earlier else None
+    return offer.public_id if offer else None
 
 
 def _visit(public_id: str) -> Appointment:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, select
+from sqlalchemy import BindParameter, bindparam, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from clinic_portal.audit import ActorKind
@@ -45,7 +46,10 @@ _PREFERENCES = select(
     PractitionerPreference.patient_id, PractitionerPreference.practitioner_id, PractitionerPreference.kind
 ).where(PractitionerPreference.patient_id.in_(_IDS))
 _LATER = aliased(Appointment)
-_LAST_SEEN = select(Appointment.patient_id, Appointment.practitioner_id, Appointment.starts_at).where(
+# The newest of all, and the newest that is not private: of one that is, a proxy's request must not tell.
+_LAST_SEEN = select(
+    Appointment.patient_id, Appointment.practitioner_id, Appointment.starts_at, Appointment.is_private
+).where(
     Appointment.patient_id.in_(_IDS),
     Appointment.status == Status.FULFILLED,
     ~select(_LATER.id)
@@ -53,6 +57,7 @@ _LAST_SEEN = select(Appointment.patient_id, Appointment.practitioner_id, Appoint
         _LATER.patient_id == Appointment.patient_id,
         _LATER.status == Status.FULFILLED,
         _LATER.starts_at > Appointment.starts_at,
+        or_(Appointment.is_private, ~_LATER.is_private),
     )
     .exists(),
 )
@@ -81,6 +86,7 @@ class Asker:
     usual: dict[int, str] = field(default_factory=dict)
     never: set[int] = field(default_factory=set)
     last_seen: tuple[int, datetime] | None = None
+    last_seen_openly: tuple[int, datetime] | None = None
     visits: list[Any] = field(default_factory=list)
     # By visit type.
     referrals: dict[int, tuple[Allowance, ...]] = field(default_factory=dict)
@@ -88,6 +94,10 @@ class Asker:
     @property
     def is_gone(self) -> bool:
         return self.row.deceased_on is not None or self.row.merged_into_id is not None
+
+    def seen_as_told(self, by: ActorKind) -> tuple[int, datetime] | None:
+        """By whom and when the patient was seen last, as far as who asks may know."""
+        return self.last_seen_openly if by is ActorKind.PROXY else self.last_seen
 
     def own_visits(self, now: datetime, without_id: int) -> list[OwnVisit]:
         """What keeps the patient's time from now on, except one visit."""
@@ -110,8 +120,11 @@ def read_askers(session: Session, patient_ids: Iterable[int], now: datetime, day
             found[patient_id].never.add(practitioner_id)
         else:
             found[patient_id].usual[practitioner_id] = USUAL
-    for patient_id, practitioner_id, starts_at in run(session, _LAST_SEEN, ids):
-        found[patient_id].last_seen = (practitioner_id, starts_at)
+    for patient_id, practitioner_id, starts_at, is_private in run(session, _LAST_SEEN, ids):
+        asker, seen = found[patient_id], (practitioner_id, starts_at)
+        asker.last_seen = max(asker.last_seen or seen, seen, key=itemgetter(1))
+        if not is_private:
+            asker.last_seen_openly = seen
     since = now - timedelta(days=days_back + 1) - LONGEST_VISIT
     for row in run(session, _VISITS, {**ids, "since": since}):
         found[row.patient_id].visits.append(row)
@@ -125,7 +138,7 @@ def terms_for(kind: Kind, search: Search, asker: Asker, now: datetime, seen_by: 
 
     Args: seen_by, who has the visit that is to be moved.
     """
-    terms, settings, last = kind.terms, kind.terms.settings, asker.last_seen
+    terms, settings, last = kind.terms, kind.terms.settings, asker.seen_as_told(search.by)
     since = now - timedelta(days=DAYS_A_MONTH * settings.number("continuity_months"))
     familiar = {last[0]: SEEN_LAST} if last and last[1] >= since else {}
     familiar.update(asker.usual)
@@ -163,11 +176,12 @@ def _doers(terms: Terms, search: Search, asker: Asker, same_id: int | None) -> d
 
 def _limits(terms: Terms, search: Search, asker: Asker, now: datetime) -> Limits:
     known_for = timedelta(days=DAYS_A_MONTH * terms.settings.number("existing_within_months", search.visit_type_id))
+    seen = asker.seen_as_told(search.by)
     person = person_of(
         asker.row,
         [visit for visit in asker.visits if visit.status in COUNTED],
         now=now,
-        is_familiar=asker.last_seen is not None and asker.last_seen[1] >= now - known_for,
+        is_familiar=seen is not None and seen[1] >= now - known_for,
         counts=lambda visit: visit.id != search.moving_id and not (visit.is_private and search.by is ActorKind.PROXY),
     )
     referrals = asker.referrals.get(search.visit_type_id, ())

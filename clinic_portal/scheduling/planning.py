@@ -84,7 +84,7 @@ def plan(
         return Nothing(PATIENT_GONE)
     try:
         search = search_of(row)
-        kind = _kind_of(picture, search, is_new=asker.last_seen is None)
+        kind = _kind_of(picture, search, is_new=asker.seen_as_told(search.by) is None)
         terms = terms_for(kind, search, asker, now, None if search.moving_id is None else row.practitioner_id)
     except DomainError as refusal:
         return Nothing(refusal.code)

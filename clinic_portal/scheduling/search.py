@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Boolean, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
@@ -257,6 +257,8 @@ _DOERS = (
 def _last_seen(column: Any) -> Any:
     """A column of the newest visit at which the patient was seen."""
     newest = select(column).where(Appointment.patient_id == Patient.id, Appointment.status == Status.FULFILLED)
+    # What is offered, and for how long, would tell a proxy of a private one.
+    newest = newest.where(or_(bindparam("private_too", type_=Boolean), ~Appointment.is_private))
     return newest.order_by(Appointment.starts_at.desc()).limit(1).scalar_subquery()
 
 
@@ -422,7 +424,8 @@ def _patient(session: Session, search: Search) -> Sequence[Any]:
     """What is known of the patient, once for each standing rule; nothing when nobody in particular is meant."""
     if search.patient_id is None:
         return ()
-    return read_once(session, _PATIENT, {"patient_id": search.patient_id})
+    private_too = search.by is not ActorKind.PROXY
+    return read_once(session, _PATIENT, {"private_too": private_too, "patient_id": search.patient_id})
 
 
 def _history(patient: Sequence[Any], settings: Settings, now: datetime) -> tuple[dict[int, str], set[int]]:

@@ -12,6 +12,7 @@ from granian.log import LogLevels
 
 from clinic_portal.config import Config
 from clinic_portal.supervisor import lifeline
+from clinic_portal.supervisor.warming import warm_up
 
 DRAIN_S = 6
 
@@ -39,8 +40,10 @@ def serve(config: Config) -> None:
 
 
 def _load_app(server_pid: int) -> Any:
-    """Runs in each web process: hold to the server, so that none keeps the port when that is killed."""
+    """Runs in each web process: hold to the server, so that none keeps the port when that is killed; and get ready."""
     from clinic_portal import create_app
 
     lifeline.hold_to(server_pid)
-    return create_app()
+    app = create_app()
+    warm_up(app)
+    return app

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+import signal
+import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import greenlet
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
@@ -23,6 +28,9 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 QUIET = ("--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--no-first-run")  # fmt: skip
+
+# No test takes a third of it, on the slowest machine.
+SILENT_S = 90
 
 
 def chromium() -> str | None:
@@ -37,6 +45,53 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         warnings.warn(pytest.PytestWarning("!!! NO CHROMIUM: THE BROWSER TESTS ARE SKIPPED !!!"), stacklevel=1)
         for item in mine:
             item.add_marker(pytest.mark.skip(reason="!!! no Chromium on this machine !!!"))
+
+
+class KeptBrowser:
+    """The browser that tests share; one that does not answer for long is ended, and the next test gets another.
+
+    Once in some thousand pages Chromium falls silent in a call for which there is no time limit; without this the
+    whole run would end there, without saying where.
+    """
+
+    def __init__(self, launch: Callable[[], Browser]) -> None:
+        self.launch = launch
+        self.browser: Browser | None = None
+        self.process_id = 0
+
+    def get(self) -> Browser:
+        if self.browser is None or not self.browser.is_connected():
+            self.browser = self.launch()
+            found = self.browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+            self.process_id = next(int(each["id"]) for each in found if each["type"] == "browser")
+        return self.browser
+
+    def end(self, test: str) -> None:
+        print(
+            f"\n!!! Chromium has not answered for {SILENT_S} s and is ended, in {test}, in the call:",
+            file=sys.__stderr__,
+        )
+        for each in gc.get_objects():
+            if isinstance(each, greenlet.greenlet) and each.gr_frame is not None:
+                traceback.print_stack(each.gr_frame, limit=8, file=sys.__stderr__)
+        os.kill(self.process_id, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def kept_browser(launch_browser: Callable[[], Browser]) -> Iterator[KeptBrowser]:
+    kept = KeptBrowser(launch_browser)
+    yield kept
+    if kept.browser is not None:
+        kept.browser.close()
+
+
+@pytest.fixture
+def browser(kept_browser: KeptBrowser, request: pytest.FixtureRequest) -> Iterator[Browser]:
+    found = kept_browser.get()
+    timer = threading.Timer(SILENT_S, kept_browser.end, (request.node.nodeid,))
+    timer.start()
+    yield found
+    timer.cancel()
 
 
 @pytest.fixture(scope="session")
