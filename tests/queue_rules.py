@@ -23,6 +23,8 @@ from tests.world import ZONE
 WEEK = timedelta(days=7)
 # Nearer than this nothing is offered.
 NEAREST_OFFER = timedelta(hours=6)
+# No visit in the stories is longer.
+LONGEST = timedelta(hours=1)
 
 
 def broken_queue_rules(session: Session) -> list[str]:
@@ -90,11 +92,22 @@ def unserved(session: Session, now: datetime) -> list[str]:
     for visit in session.scalars(select(Appointment).order_by(Appointment.id)):
         if _may_be_served(visit, now):
             free = sorted(set(_suiting(visit, free_starts(session, search_of(visit), now), now)))
+            kept = _offered_otherwise(session, visit, now)
+            free = [at for at in free if not any(low < at + LONGEST and high > at for low, high in kept)]
             if visit.is_ask_first or visit.starts_at is not None:
                 free = _that_may_be_offered(session, visit, free, now)
             found += [f"visit {visit.id}: could have {starts_at}" for starts_at in free[:1]]
     session.rollback()
     return found
+
+
+def _offered_otherwise(session: Session, visit: Appointment, now: datetime) -> list[tuple[datetime, datetime]]:
+    """The times that the same patient may still say yes to, for something else."""
+    return [
+        (offer.hold.starts_at, offer.hold.ends_at)
+        for offer in _open_offers(session)
+        if offer.is_live(now) and offer.patient_id == visit.patient_id and offer.appointment_id != visit.id
+    ]
 
 
 def _open_offers(session: Session) -> list[Offer]:
@@ -142,13 +155,12 @@ def _that_may_be_offered(
         for offer in session.scalars(select(Offer).where(Offer.state.in_((OfferState.DECLINED, OfferState.EXPIRED))))
     ]
     latest = visit.starts_at and visit.starts_at - timedelta(hours=load_settings(session).number("earlier_by_h"))
-    longest = timedelta(hours=1)
     return [
         at
         for at in free
         if at >= now + NEAREST_OFFER
         and (latest is None or at <= latest)
-        and not any(low < at + longest and high > at for low, high in refused)
+        and not any(low < at + LONGEST and high > at for low, high in refused)
     ]
 
 
@@ -184,7 +196,7 @@ def overtaken(session: Session, before: list[tuple[int, tuple[Any, ...]]]) -> li
         for behind in (rows[id_] for id_, same in before[number + 1 :] if same == wish):
             if behind.starts_at is None or (ahead.starts_at is not None and ahead.starts_at <= behind.starts_at):
                 continue
-            if not _is_elsewhere(ahead, behind, rows.values()):
+            if not _is_elsewhere(ahead, behind, rows.values()) and not _offered_otherwise(session, ahead, clock.now()):
                 found.append(f"request {behind.id} got {behind.starts_at} before {ahead.id} ({ahead.starts_at})")
     return found
 

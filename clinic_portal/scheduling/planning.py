@@ -23,6 +23,9 @@ from clinic_portal.scheduling.strips import first_cell_from
 from clinic_portal.scheduling.wishes import suiting_starts
 
 NOTHING_FITS, WINDOW_PAST, PATIENT_GONE = "nothing_fits", "window_past", "patient_gone"
+OFFER_OPEN, OFFERS_THIS_WEEK = "offer_open", "offers_this_week"
+# Passes by itself: the patient hears nothing of it, and so not yet that nothing fits.
+PASSING = (OFFER_OPEN, OFFERS_THIS_WEEK)
 ALTERNATIVES = 3
 # How many starts are looked at for them: some may meet the patient's other visits.
 LOOKS = 20
@@ -52,7 +55,7 @@ class Nothing:
 
 def is_unheard(row: Any) -> bool:
     """Whether a patient has not yet been told that a request waits for a time."""
-    return row.status is not Status.WAITLIST or row.not_placed_because is None
+    return row.status is not Status.WAITLIST or row.not_placed_because in (None, *PASSING)
 
 
 def search_of(row: Any) -> Search:

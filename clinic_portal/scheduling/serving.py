@@ -31,6 +31,7 @@ from clinic_portal.scheduling.placing import settle
 from clinic_portal.scheduling.planning import NOTHING_FITS, PATIENT_GONE, Found, Nothing, is_unheard, plan
 from clinic_portal.scheduling.promises import clinic_zone
 from clinic_portal.scheduling.request_rows import close_request_tasks, leave_queue, lock_batch, next_escalation, told
+from clinic_portal.scheduling.search import OwnVisit
 from clinic_portal.settings import Settings, load_settings
 from clinic_portal.tasks import open_task
 
@@ -89,7 +90,9 @@ class Batch:
     def planned(self, picture: Picture) -> list[Outcome]:
         """What each gets. Near times go first to those who want to be booked, then to those who want to be asked."""
         # Planned again, nothing of the plan before may be left.
-        askers = {id_: replace(asker, visits=list(asker.visits)) for id_, asker in self.askers.items()}
+        askers = {
+            id_: replace(asker, visits=[*asker.visits], offered=[*asker.offered]) for id_, asker in self.askers.items()
+        }
         book = replace(self.book, open_until=dict(self.book.open_until))
         found: dict[int, Outcome] = {}
         postponed = []
@@ -123,6 +126,8 @@ def _taken(
     picture.take(found.candidate)
     if isinstance(what, ToOffer):
         book.open_until[row.patient_id] = what.expires_at
+        placement = found.placement()
+        asker.offered.append(OwnVisit(row.id, placement.starts_at, placement.ends_at))
     else:
         asker.visits.append(_Booked.of(row, found))
     return Outcome(row, what)
