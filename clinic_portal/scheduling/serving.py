@@ -213,8 +213,9 @@ def _book(session: Session, outcomes: Sequence[Outcome], now: datetime, lost_rac
     run(session, _ATTEMPTS, attempts)
     record_all(session, SYSTEM, changes)
     close_request_tasks(session, SYSTEM, [row.id for row in rows], "booked")
-    for row in rows:
-        settle(session, row)
+    for row, found in ((each.row, each.what) for each in outcomes):
+        assert isinstance(found, Found)
+        settle(session, row, found.terms.limits.rules.who_may_book)
     tell_booked_together(session, rows)
 
 
