@@ -131,7 +131,7 @@ DUTIES = (
     Duty("send messages", _have_messages_sent, _every(4)),
     # Before the requests: time that an expired hold kept is time that somebody may be waiting for.
     Duty("close expired holds", close_expired_holds, _every(4)),
-    Duty("serve requests", _have_requests_served, _every(4), lease=timedelta(seconds=30)),
+    Duty("serve requests", _have_requests_served, _every(4)),
     Duty("escalate requests", escalate, _every(60)),
     Duty("note used invitations", note_used_invitations, _every(60)),
     Duty("plan reminders", plan_all, _every(20)),
