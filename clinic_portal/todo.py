@@ -23,6 +23,10 @@ OUTCOMES: dict[TaskKind, tuple[str, ...]] = {
     TaskKind.REVIEW_RIGHT: ("kept", "ended", "not_needed"),
     # Two records are told apart or joined on a page of their own.
     TaskKind.SAME_PERSON: (),
+    # What is done with the request ends it: to close it by hand would leave the request with nobody.
+    TaskKind.TRIAGE: (),
+    TaskKind.CANNOT_PLACE: (),
+    TaskKind.OFFERS_UNANSWERED: (),
 }
 NOT_TOLD = "not_reached"
 WRONG_NUMBER = "wrong_number"
@@ -71,8 +75,8 @@ def finish_task(session: Session, *, actor: Actor, task_id: int, outcome: str) -
     if outcome not in outcomes_of(task.kind):
         raise InvalidRequest("Choose how it ended.")
     tasks.close_task(session, actor, task, outcome)
-    if task.kind is TaskKind.CALL and task.appointment_id is not None:
-        end_calls(session, task.appointment_id, outcome, is_told=outcome != NOT_TOLD)
+    if task.kind is TaskKind.CALL:
+        end_calls(session, task, outcome, is_told=outcome != NOT_TOLD)
     return task
 
 

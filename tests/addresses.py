@@ -37,6 +37,12 @@ class Door:
     # A front desk that works at another place only.
     desk_elsewhere: str
     admin: str
+    # A doctor who is not the one of the visit; the same where nothing is said.
+    other_doctor: str = ""
+
+    def to(self, column: str) -> str:
+        """What those of a column get."""
+        return str(getattr(self, column) or self.doctor)
 
 
 PUBLIC = Door("alice", FINE, FINE, FINE, FINE, FINE, FINE, FINE)
@@ -55,6 +61,8 @@ ONESELF = Door("alice", SIGN_IN, NOT_FOUND, FINE, *[NOT_FOUND] * 4)
 # One thing of Alice's.
 OWN = Door("alice", SIGN_IN, *[NOT_FOUND] * 6)
 DOCTORS = Door("chen", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, FINE, NOT_FOR_YOU, NOT_FOR_YOU, NOT_FOR_YOU)
+# One visit of one doctor.
+OWN_VISITS = Door("chen", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, FINE, *[NOT_FOR_YOU] * 3, NOT_FOUND)
 DESK = Door("erin", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, NOT_FOR_YOU, FINE, FINE, FINE)
 # One record, at one place.
 DESK_OF_PLACE = Door("erin", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, NOT_FOR_YOU, FINE, NOT_FOUND, FINE)
@@ -173,11 +181,23 @@ ADDRESSES: dict[str, Door] = {
     # Doctors
     "/doctor/": DOCTORS,
     "/doctor/?day=2026-03-03": DOCTORS,
+    "/doctor/invitations": DOCTORS,
+    "/doctor/visits/{visit}/invite": OWN_VISITS,
     # Back office
     "/backoffice/": DESK,
     "/backoffice/appointments/": DESK,
     "/backoffice/appointments/details/?id={visit}": DESK_OF_PLACE,
     "/backoffice/appointments/private/?id={visit}": DESK_OF_PLACE,
+    "/backoffice/requests/": DESK,
+    "/backoffice/requests/?show=triage&class=routine": DESK,
+    "/backoffice/requests/?show=ended": DESK,
+    "/backoffice/requests/details/?id={request}": DESK,
+    "/backoffice/requests/times/?id={request}": DESK,
+    "/backoffice/requests/details/?id={visit}": DESK_OF_PLACE,
+    "/backoffice/invitations/": DESK,
+    "/backoffice/patient-ask/?id={person}": DESK,
+    "/backoffice/patient-ask/?id={person}&invitation={invitation}": DESK,
+    "/backoffice/patient-invite/?id={person}": DESK,
     "/backoffice/sessions/": DESK,
     "/backoffice/patients/": DESK,
     "/backoffice/patients/details/?id={person}": DESK,

@@ -57,7 +57,7 @@ WRONG_PERSONS = {
     "ended": "account",
     "bob": "patient",
     "chen": "doctor",
-    "diaz": "doctor",
+    "diaz": "other_doctor",
     "erin": "desk",
     "mill": "desk_elsewhere",
     "admin": "admin",
@@ -176,6 +176,7 @@ def ids_of(app: Flask, world: World) -> dict[str, str]:
     alice = session.get_one(Patient, world.alice_id)
     visit, private, cancelled, asked = session.scalars(select(Appointment).order_by(Appointment.id))
     offer = session.scalars(select(Offer)).one()
+    kept = select(Hold).filter_by(kind=HoldKind.PATIENT_CHECKOUT)
     contacts = {contact.value: contact for contact in alice.contact_points}
     unverified = contacts["archer@example.org"]
     people = {account.fs_uniquifier: account for account in session.scalars(select(Account))}
@@ -192,10 +193,8 @@ def ids_of(app: Flask, world: World) -> dict[str, str]:
         "request": asked.public_id,
         "offer": offer.public_id,
         "invitation": session.scalars(select(VisitInvitation)).one().public_id,
-        "hold": session.scalars(select(Hold).filter_by(mode=Mode.IN_PERSON, kind=HoldKind.PATIENT_CHECKOUT))
-        .one()
-        .public_id,
-        "call": session.scalars(select(Hold).filter_by(mode=Mode.PHONE)).one().public_id,
+        "hold": session.scalars(kept.filter_by(mode=Mode.IN_PERSON)).one().public_id,
+        "call": session.scalars(kept.filter_by(mode=Mode.PHONE)).one().public_id,
         "contact": contacts[PHONE].public_id,
         "unverified": unverified.public_id,
         "mail": _mail_with_calendar(portal.mail_dir),

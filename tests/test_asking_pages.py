@@ -164,7 +164,8 @@ def test_the_page_looks_by_itself_until_there_is_something_to_see(alice: Visitor
     add_session(world.chen_id, at(9, day=2), at(10, day=2))
     drain()
     part = alice.open(look_url(page), headers=HTMX)
-    assert "We found a time for you" in words_of(part)
+    assert "We found a time for you. Wednesday 4 March, 9am" in words_of(part)
+    assert "Take the request back" not in words_of(part)
     assert look_url(part) == "", "there is nothing more to look for"
     assert alice.get(f"/requests/{visit.public_id}", 303).headers["Location"] == f"/appointments/{visit.public_id}"
 

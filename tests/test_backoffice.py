@@ -40,9 +40,11 @@ NEW_YORK = "America/New_York"
 # The library's own addresses for changing things; none of them may answer.
 CHANGING = ("new/", "edit/", "delete/", "action/", "ajax/update/", "ajax/lookup/", "export/csv/")
 # Where something can be changed: forms of ours, each of which calls one service.
-PATIENT_FORMS = ("patient-codes", "patient-needs", "patient-referrals", "patient-rights", "patient-same")
+PATIENT_FORMS = ("patient-ask", "patient-codes", "patient-invite", "patient-needs", "patient-referrals",
+                 "patient-rights", "patient-same")  # fmt: skip
 OTHER_FORMS = ("todo/try", "todo/done", "todo/later", "appointments/private", "visit-type", "setting", "accounts/reset")
-FORMS = {f"/backoffice/{name}/" for name in (*PATIENT_FORMS, *OTHER_FORMS)}
+REQUEST_FORMS = ("requests/details", "requests/times", "invitations")
+FORMS = {f"/backoffice/{name}/" for name in (*PATIENT_FORMS, *OTHER_FORMS, *REQUEST_FORMS)}
 ACCOUNTS = ("/backoffice/accounts/", "/backoffice/accounts/details/")
 OF_ADMINS = ("/backoffice/audit/", "/backoffice/visit-type/", "/backoffice/setting/", *ACCOUNTS)
 Get = Callable[..., TestResponse]
@@ -148,7 +150,7 @@ def one_of_its(path: str, visit: Appointment) -> str:
         return f"?id={visit.visit_type.public_id}&name=clinic_name"
     if "patient-" in path or "patients/details" in path:
         return f"?id={visit.patient.public_id}"
-    return f"?id={visit.public_id}" if "details" in path else ""
+    return f"?id={visit.public_id}" if "details" in path or "times" in path else ""
 
 
 def test_whoever_is_signed_out_is_asked_to_sign_in_and_comes_back(app: Flask, get: Get) -> None:
@@ -364,7 +366,7 @@ def test_a_desk_of_one_location_sees_only_its_sessions_messages_and_numbers(get:
     )
     home = get("erin", "/backoffice/").text
     assert "Harbour Street</a>" not in home
-    assert home.count("<strong>0</strong>") == 3
+    assert home.count("<strong>0</strong>") == 5
 
 
 def test_a_role_for_every_location_lifts_the_limit_of_another(get: Get, limited: World) -> None:
@@ -445,7 +447,7 @@ def test_home_counts_today_and_what_waits_for_somebody(get: Get, world: World) -
     assert cells(page).startswith("Harbour Street 2 0 0 1 0 0 Mill Lane 0 0 0 0 0 0")
     count = db.session.scalar(select(func.count()).select_from(Notification))
     assert f"<strong>{count}</strong>" in page
-    assert len(re.findall(r'class="office-work__open"', page)) == 3
+    assert len(re.findall(r'class="office-work__open"', page)) == 4
     for href in re.findall(r'class="office-work__open"><a href="([^"]+)"', page):
         assert cells(get("erin", href.replace("&amp;", "&")).text) != ""
 
@@ -468,7 +470,7 @@ def test_a_list_asks_the_same_questions_however_long_it_is(get: Get, world: Worl
     for n, patient_id in enumerate(more_people()):
         book(world, at(9 + (n + 1) // 2, 30 * ((n + 1) % 2), day=1), patient_id=patient_id)
     for path in paths:
-        assert questions(get, path) == few[path] <= 13, path
+        assert questions(get, path) == few[path] <= 14, path
 
 
 def questions(get: Get, path: str) -> int:

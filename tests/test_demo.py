@@ -59,11 +59,12 @@ from clinic_portal.models import (
     VisitType,
     WhoMayBook,
 )
-from clinic_portal.scheduling.invitations import lapsing_invitations
+from clinic_portal.scheduling.invited import count_lapsing
+from clinic_portal.scheduling.line import staff_queue
 from clinic_portal.scheduling.search import Search
 from clinic_portal.scheduling.sessions import refresh_sessions
 from clinic_portal.scheduling.times import find_free_times
-from clinic_portal.scheduling.waiting import Next, staff_queue
+from clinic_portal.scheduling.waiting import Next
 from clinic_portal.settings import load_settings
 from tests.conftest import opened, portal_config
 from tests.world import NOW, World
@@ -238,7 +239,7 @@ def test_everybody_who_waits_is_there(clinic: Session) -> None:
     assert {next_ for _, next_ in line} == {Next.LOOK_AT_IT, Next.ANSWER_OFFER, Next.WAITS_FOR_TIME}
     triage = clinic.scalars(select(Task).filter_by(kind=TaskKind.TRIAGE)).all()
     assert len(triage) == sum(next_ is Next.LOOK_AT_IT for _, next_ in line) == 3
-    assert len(lapsing_invitations(clinic)) == 1
+    assert count_lapsing(clinic) == 1
     assert count(clinic, VisitInvitation) == 2
     assert list(clinic.scalars(select(Appointment.status).filter_by(wants_earlier=True))) == [Status.BOOKED]
 

@@ -32,7 +32,10 @@ def test_a_doctor_sees_the_day_with_visits_and_free_time(chen: Visitor, world: W
     assert "Dr Chen" in says
     assert "9am to 12 midday, Harbour Street" in says
     assert "1 booked, 150 minutes free" in says
-    assert "9am to 9:30am Free 9:30am to 10am Alice Archer , 45 years Check-up Booked 10am to 12 midday Free" in says
+    assert (
+        "9am to 9:30am Free 9:30am to 10am Alice Archer , 45 years Check-up Invite to a next visit : Alice Archer "
+        "Booked 10am to 12 midday Free" in says
+    )
 
 
 def test_a_doctor_sees_only_the_own_day(app: Flask, world: World) -> None:

@@ -13,6 +13,7 @@ from clinic_portal.errors import AlreadyAsked, BadTransition, InvalidRequest, No
 from clinic_portal.models import Appointment, Notification, Origin, Status, VisitInvitation, WhoMayBook
 from clinic_portal.notifications import delivery
 from clinic_portal.scheduling import earlier, invitations
+from clinic_portal.scheduling.invited import count_lapsing, invitations_by
 from clinic_portal.scheduling.offers import accept_offer, decline_offer
 from clinic_portal.scheduling.search import Search
 from clinic_portal.scheduling.wishes import Wishes
@@ -131,17 +132,23 @@ def test_who_is_invited_may_book_what_is_otherwise_not_for_them(world: World) ->
         book(world, at(10, day=9))
 
 
+def listed() -> tuple[list[int], int]:
+    """The open invitations as the clinic sees them, and how many lapse soon."""
+    session = db.session()
+    session.rollback()
+    return [each.id for each in invitations_by(session)], count_lapsing(session)
+
+
 def test_unused_invitations_are_listed_before_they_lapse(world: World) -> None:
     soon, later = invite(world, due_until=date(2026, 3, 9)), invite(world, "later")
-    with clock.clock_at(at(9)):
-        assert [each.id for each in invitations.lapsing_invitations(db.session())] == []
+    assert listed() == ([soon.id, later.id], 0)
     with clock.clock_at(at(9, day=1)):
-        assert [each.id for each in invitations.lapsing_invitations(db.session())] == [soon.id]
+        assert listed() == ([soon.id, later.id], 1)
     invitations.withdraw_invitation(actor=world.erin, invitation_id=soon.id)
     with clock.clock_at(at(9, day=13)):
-        assert [each.id for each in invitations.lapsing_invitations(db.session())] == [later.id]
+        assert listed() == ([later.id], 1)
     with clock.clock_at(at(9, day=20)):
-        assert invitations.lapsing_invitations(db.session()) == []
+        assert listed() == ([], 0)
         with pytest.raises(BadTransition):
             invitations.let_queue_book(actor=world.alice, invitation_id=later.id, token="late", wishes=Wishes(),
                                        search=Search(world.check_up_id, world.alice_id))  # fmt: skip

@@ -7,14 +7,15 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from clinic_portal.backoffice.setting_words import SETTING
 from clinic_portal.database import db, writing
-from clinic_portal.errors import InvalidRequest, NotAllowed, NotFound, VersionConflict
-from clinic_portal.models import AuditEntry, Role, RoleGrant, RoleName, VisitType, WhoMayBook
+from clinic_portal.errors import InvalidRequest, ModeNotOffered, NotAllowed, NotFound, VersionConflict
+from clinic_portal.models import AuditEntry, Mode, Role, RoleGrant, RoleName, VisitType, WhoMayBook
 from clinic_portal.scheduling.search import Search, load_terms
 from clinic_portal.scheduling.visit_types import COLUMNS, OWN_SETTINGS, change_visit_type, values_of
-from clinic_portal.settings import DEFINITIONS, change_setting, load_settings
+from clinic_portal.settings import BY_NAME, DEFINITIONS, change_setting, load_settings
 from tests.test_backoffice import make_admin
-from tests.visitor import Visitor, words_of
+from tests.visitor import Visitor, forms_of, words_of
 from tests.world import World
 
 
@@ -70,6 +71,34 @@ def test_everything_that_is_shown_is_kept_when_nothing_is_changed(admin: Visitor
     assert check_up(world).version == 2
 
 
+def test_an_administrator_sets_how_patients_are_seen_and_which_requests_are_looked_at_first(
+    admin: Visitor, world: World
+) -> None:
+    page = admin.get(path_of(world))
+    assert "By video is offered only when the clinic has set its video rooms." in words_of(page)
+    none = admin.open(path_of(world), "POST", data={**forms_of(page)[0].fields, "who_may_book": "anyone", "modes": []})
+    assert none.status_code == 422
+    assert "Choose at least one way in which patients are seen." in words_of(none)
+    assert "Choose from the list." in words_of(admin.submit(page, 422, who_may_book="anyone", modes="home"))
+    admin.submit(page, who_may_book="anyone", modes=["phone", "video"], needs_triage="yes")
+    kept = check_up(world)
+    assert (kept.modes, kept.needs_triage) == (frozenset({Mode.PHONE, Mode.VIDEO}), True)
+    with pytest.raises(ModeNotOffered):
+        load_terms(db.session(), Search(world.check_up_id, world.alice_id))
+    (entry,) = db.session().scalars(select(AuditEntry).filter_by(subject_type="visit_types")).all()
+    assert (entry.values.before["modes"], entry.values.after["modes"]) == (["in_person"], ["phone", "video"])
+    late = admin.submit(page, 409, who_may_book="anyone", modes="in_person")
+    assert "Modes: by phone, by video" in words_of(late)
+
+
+def test_every_setting_of_a_visit_type_is_called_something_that_people_say(admin: Visitor, world: World) -> None:
+    assert [name for name in OWN_SETTINGS if BY_NAME[name].translates is None and name not in SETTING] == []
+    says = words_of(admin.get(path_of(world)))
+    assert "Shortest time, by phone or video" in says
+    assert "Calls are told as a stretch of" in says
+    assert " min the same" not in says
+
+
 def test_an_own_value_taken_away_lets_the_clinics_count_again(admin: Visitor, world: World) -> None:
     change(world, minimum_notice_min=30)
     page = admin.get(path_of(world))
@@ -84,6 +113,8 @@ def test_an_own_value_taken_away_lets_the_clinics_count_again(admin: Visitor, wo
         ({"name": "x" * 81}, "name"),
         ({"neutral_name": ""}, "neutral_name"),
         ({"who_may_book": None}, "who_may_book"),
+        ({"modes": frozenset()}, "modes"),
+        ({"modes": frozenset({Mode.HOME})}, "modes"),
         ({"min_age": 131}, "min_age"),
         ({"min_age": 18, "max_age": 16}, "max_age"),
         ({"start_step_min": 0}, "start_step_min"),

@@ -12,7 +12,8 @@ from clinic_portal.accounts import open_requests_for
 from clinic_portal.database import db, writing
 from clinic_portal.models import Account, Appointment, PriorityClass, Status
 from clinic_portal.scheduling import handling
-from clinic_portal.scheduling.waiting import Next, request_card, staff_queue
+from clinic_portal.scheduling.line import staff_queue
+from clinic_portal.scheduling.waiting import Next, request_card
 from tests.asking import ask, drain, fresh, offers
 from tests.bookings import open_clinic
 from tests.test_offers import ask_first, one_time

@@ -9,12 +9,15 @@ from flask_admin.theme import Theme
 from clinic_portal.accounts import STAFF
 from clinic_portal.backoffice.accounts import AccountList
 from clinic_portal.backoffice.appointments import AppointmentList
+from clinic_portal.backoffice.asking import AskPage
 from clinic_portal.backoffice.codes import CodesPage
+from clinic_portal.backoffice.inviting import InvitationsPage, InvitePage
 from clinic_portal.backoffice.limits import SettingPage, VisitTypePage
 from clinic_portal.backoffice.needs import NeedsPage
 from clinic_portal.backoffice.people import PatientList, PractitionerList
 from clinic_portal.backoffice.records import AuditLog, MessageList, SettingsPage
 from clinic_portal.backoffice.referrals import ReferralsPage
+from clinic_portal.backoffice.requests import RequestsPage, count_for_person
 from clinic_portal.backoffice.rights import RightsPage
 from clinic_portal.backoffice.same_person import SamePersonPage
 from clinic_portal.backoffice.schedule import LocationList, SessionList, VisitTypeList
@@ -34,7 +37,7 @@ from clinic_portal.models import (
 )
 
 URL = "/backoffice"
-DESK, CLINIC, TODO = "Desk", "Clinic", "To do"
+DESK, CLINIC, TODO, REQUESTS = "Desk", "Clinic", "To do", "Requests"
 
 
 def install(app: Flask) -> None:
@@ -44,9 +47,14 @@ def install(app: Flask) -> None:
     today = Today(name="Today", endpoint="backoffice", url=URL, category=DESK)
     admin = Admin(app, name="Back office", url=URL, endpoint="backoffice", index_view=today, theme=theme)
     # Beside an entry of the menu: how much waits there.
-    app.jinja_env.globals["menu_counts"] = lambda: {TODO: count_due(STAFF)}
+    app.jinja_env.globals["menu_counts"] = lambda: {
+        TODO: (count_due(STAFF), "due today"),
+        REQUESTS: (count_for_person(), "need a person"),
+    }
     admin.add_views(
         AppointmentList(Appointment, "Appointments", "appointments", DESK),
+        RequestsPage(name=REQUESTS, endpoint="backoffice_requests", url="requests", category=DESK),
+        InvitationsPage(name="Invitations", endpoint="backoffice_invitations", url="invitations", category=DESK),
         SessionList(ClinicSession, "Sessions", "sessions", DESK),
         PatientList(Patient, "Patients", "patients", DESK),
         TodoList(Task, TODO, "todo", DESK),
@@ -63,5 +71,7 @@ def install(app: Flask) -> None:
         CodesPage("patient_codes", "patient-codes"),
         ReferralsPage("patient_referrals", "patient-referrals"),
         RightsPage("patient_rights", "patient-rights"),
+        AskPage("patient_ask", "patient-ask"),
+        InvitePage("patient_invite", "patient-invite"),
         SamePersonPage("patient_same", "patient-same"),
     )

@@ -9,7 +9,7 @@ from flask_admin import expose
 from sqlalchemy import ColumnElement, and_, false, or_, select
 from sqlalchemy.orm import Query, joinedload, selectinload
 
-from clinic_portal.backoffice import find, options, places, why, words
+from clinic_portal.backoffice import find, options, places, request_words, why, words
 from clinic_portal.backoffice.access import note_opening
 from clinic_portal.backoffice.changes import changes
 from clinic_portal.backoffice.filters import Choice, Day
@@ -188,6 +188,7 @@ def about(appointment: Appointment) -> dict[str, Any]:
         "attempts": _attempts(appointment),
         "messages": _messages(appointment),
         "history": _history(appointment, zone),
+        "said": request_words,
     }
 
 

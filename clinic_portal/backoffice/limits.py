@@ -15,7 +15,7 @@ from clinic_portal.backoffice.person import staff
 from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest, NotFound, VersionConflict
 from clinic_portal.languages import TRANSLATED, english_name
-from clinic_portal.models import VisitType, WhoMayBook
+from clinic_portal.models import MODE_BIT, Mode, Modes, VisitType, WhoMayBook
 from clinic_portal.scheduling.visit_types import (
     COLUMNS,
     FLAGS,
@@ -82,6 +82,7 @@ class VisitTypePage(AdminPage):
         if request.method == "GET":
             return self._form(visit_type, _shown(visit_type))
         typed = {name: request.form.get(name, "") for name in (*COLUMNS, *TRANSLATIONS, *OWN_SETTINGS)}
+        typed["modes"] = " ".join(request.form.getlist("modes"))
         try:
             expected = read_number(request.form.get("version", "")) or 0
             change_visit_type(
@@ -111,6 +112,8 @@ class VisitTypePage(AdminPage):
             typed=typed,
             texts=TEXTS,
             translated=[(code, english_name(code)) for code in TRANSLATED],
+            modes=[(one.value, words.MODE[one]) for one in MODE_BIT],
+            has_rooms=bool(settings.value("video_rooms")),
             who=[(one.value, words.WHO_MAY_BOOK[one]) for one in WhoMayBook],
             own_settings=[(BY_NAME[name], is_number(BY_NAME[name]), settings.value(name)) for name in OWN_SETTINGS],
             changed=_changed(now, typed) if is_conflict else [],
@@ -121,6 +124,7 @@ class VisitTypePage(AdminPage):
 def _shown(visit_type: VisitType) -> dict[str, str]:
     """The values as the fields of the form show them."""
     values = values_of(visit_type, load_settings(db.session()))
+    values["modes"] = " ".join(mode.value for mode in MODE_BIT if mode in values["modes"])
     return {name: "" if value is None or value is False else "yes" if value is True else str(value)
             for name, value in values.items()}  # fmt: skip
 
@@ -134,7 +138,11 @@ def _label(name: str) -> str:
 
 def _changed(now: dict[str, str], typed: dict[str, str]) -> list[tuple[str, str]]:
     """What stands now where somebody entered something else."""
-    return [(_label(name), value) for name, value in now.items() if value != read_text(typed[name])]
+    return [(_label(name), _told(name, value)) for name, value in now.items() if value != read_text(typed[name])]
+
+
+def _told(name: str, value: str) -> str:
+    return ", ".join(words.MODE[Mode(mode)].lower() for mode in value.split()) if name == "modes" else value
 
 
 def _read(typed: dict[str, str]) -> dict[str, Any]:
@@ -151,6 +159,8 @@ def _read(typed: dict[str, str]) -> dict[str, Any]:
 def _value(name: str, text: str) -> Any:
     if name in FLAGS:
         return text == "yes"
+    if name == "modes":
+        return _modes(text.split())
     if name == "who_may_book":
         return next((one for one in WhoMayBook if one.value == text), None)
     if name in TEXTS or name in TRANSLATIONS:
@@ -158,6 +168,13 @@ def _value(name: str, text: str) -> Any:
     if name in OWN_SETTINGS and not is_number(BY_NAME[name]):
         return read_text(text) or None
     return read_number(text)
+
+
+def _modes(ticked: list[str]) -> Modes:
+    known = {mode.value: mode for mode in MODE_BIT}
+    if any(mode not in known for mode in ticked):
+        raise InvalidRequest("Choose from the list.")
+    return frozenset(known[mode] for mode in ticked)
 
 
 class SettingPage(AdminPage):

@@ -20,6 +20,7 @@ from clinic_portal.backoffice.referrals import referrals_of, state_of
 from clinic_portal.database import db
 from clinic_portal.errors import NotFound
 from clinic_portal.models import (
+    WAITING,
     AccessPlace,
     Account,
     AccountInvitation,
@@ -33,6 +34,8 @@ from clinic_portal.models import (
     PractitionerVisitType,
     Referral,
 )
+from clinic_portal.scheduling.invitations import open_invitations
+from clinic_portal.scheduling.line import at_places
 from clinic_portal.scheduling.people import records_of
 
 # The tables whose changes are changes of a record.
@@ -99,6 +102,8 @@ def _about(patient: Patient, limit: frozenset[int] | None) -> dict[str, Any]:
         "joined_into": db.session.get(Patient, patient.merged_into_id) if patient.merged_into_id else None,
         "namesakes": namesakes(db.session(), patient) if patient.merged_into_id is None else [],
         "visits": _visits(patient, limit),
+        "requests": _requests(patient, limit),
+        "invitations": open_invitations(db.session(), [patient.id]),
         "rights": _rights(patient),
         "referrals": [(one, state_of(one)) for one in referrals_of(patient)],
         "open_codes": [code for code in invitations_of(db.session(), patient.id) if code.is_open(clock.now())],
@@ -112,11 +117,18 @@ def _needs(patient: Patient) -> list[PatientNeed]:
 
 
 def _visits(patient: Patient, limit: frozenset[int] | None) -> list[Appointment]:
-    query = select(Appointment).where(Appointment.patient_id == patient.id)
+    query = select(Appointment).where(Appointment.patient_id == patient.id, Appointment.status.not_in(WAITING))
     if limit is not None:
         query = query.where(Appointment.location_id.in_(limit))
     loads = (joinedload(Appointment.visit_type), joinedload(Appointment.practitioner), joinedload(Appointment.location))
     return list(db.session.scalars(query.options(*loads).order_by(Appointment.id.desc()).limit(SHOWN)))
+
+
+def _requests(patient: Patient, limit: frozenset[int] | None) -> list[Appointment]:
+    query = select(Appointment).where(
+        Appointment.patient_id == patient.id, Appointment.status.in_(WAITING), at_places(limit)
+    )
+    return list(db.session.scalars(query.options(joinedload(Appointment.visit_type)).order_by(Appointment.id)))
 
 
 def _rights(patient: Patient) -> list[tuple[PatientAccess, str]]:

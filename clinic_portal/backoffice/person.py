@@ -43,10 +43,12 @@ class PersonPage(Page):
             note_opening(patient_id, AccessPlace.PATIENT)
         return db.session.get_one(Patient, patient_id)
 
-    def show(self, template: str, patient: Patient, problems: list[dict[str, str]], **context: Any) -> Any:
-        """The form, with what is wrong with it."""
+    def show(
+        self, template: str, patient: Patient, problems: list[dict[str, str]], status: int = 422, **context: Any
+    ) -> Any:
+        """The form, with what is wrong with it, and then with a status that says so."""
         page = self.render(template, patient=patient, problems=problems, back_url=page_of(patient), **context)
-        return (page, 422) if problems else page
+        return (page, status) if problems else page
 
 
 def read_id(text: str) -> int:

@@ -10,12 +10,14 @@ from sqlalchemy import Select, String, case, func, literal, select, type_coerce
 
 from clinic_portal import clock, wording
 from clinic_portal.backoffice import places
-from clinic_portal.backoffice.appointments import NO_TIME, has_status, starts
+from clinic_portal.backoffice.appointments import starts
 from clinic_portal.backoffice.lists import COUNTED, Page
 from clinic_portal.backoffice.places import Place
 from clinic_portal.backoffice.todo import due_today
 from clinic_portal.database import db
 from clinic_portal.models import Appointment, Delivery, Notification, Status
+from clinic_portal.scheduling.invited import count_lapsing
+from clinic_portal.scheduling.line import Show, count_waiting
 
 # A visit whose time has passed while it is still "booked": somebody has to say how it went (UC7.8).
 NO_OUTCOME = "no_outcome"
@@ -81,23 +83,21 @@ class Today(Page):
         return counted.group_by(Appointment.location_id, "what")
 
     def _work(self) -> list[Work]:
-        messages = f"{self.admin.url}/messages/?delivery="
+        messages, requests = f"{self.admin.url}/messages/?delivery=", f"{self.admin.url}/requests/"
+        session, failed = db.session(), Delivery.FAILED
+        needing = count_waiting(session, Show.PERSON, places=self.limit)
         return [
             Work("Things to do today", _bounded_count(due_today(self.limit)), f"{self.admin.url}/todo/"),
-            Work("Messages that could not be sent", self._messages(Delivery.FAILED), f"{messages}{Delivery.FAILED}"),
-            Work("Requests without a time", self._requests(), f"{self.admin.url}/appointments/?status={NO_TIME}"),
+            Work("Requests that need a person", needing, f"{requests}?show={Show.PERSON}"),
+            Work("Requests without a time", count_waiting(session, places=self.limit), requests),
+            Work("Invitations that lapse soon", count_lapsing(session), f"{self.admin.url}/invitations/"),
+            Work("Messages that could not be sent", self._messages(failed), f"{messages}{failed}"),
         ]
 
     def _messages(self, delivery: Delivery) -> int:
         query = select(Notification.id).where(Notification.delivery == delivery)
         if self.limit is not None:
             query = query.join(Notification.appointment).where(Appointment.location_id.in_(self.limit))
-        return _bounded_count(query)
-
-    def _requests(self) -> int:
-        query = select(Appointment.id).where(has_status(NO_TIME))
-        if self.limit is not None:
-            query = query.where(Appointment.location_id.in_(self.limit))
         return _bounded_count(query)
 
 

@@ -31,6 +31,8 @@ from clinic_portal.models import (
     TryOutcome,
 )
 from clinic_portal.notifications.calls import calls_about
+from clinic_portal.scheduling.line import at_places
+from clinic_portal.scheduling.request_rows import TASKS
 
 OPEN, CLOSED = "open", "closed"
 # After so many tries in vain somebody writes a letter.
@@ -41,10 +43,10 @@ PHONES = (ContactKind.MOBILE, ContactKind.LANDLINE)
 
 
 def within(limit: frozenset[int] | None) -> ColumnElement[bool]:
-    """A condition: the task is about no visit, or about one at these locations."""
+    """A condition: the task is about no visit, or about one that is, or may be, at these locations."""
     if limit is None:
         return Task.id.is_not(None)
-    there = select(Appointment.id).where(Appointment.location_id.in_(limit))
+    there = select(Appointment.id).where(at_places(limit))
     return or_(Task.appointment_id.is_(None), Task.appointment_id.in_(there))
 
 
@@ -63,6 +65,12 @@ def count_due(roles: tuple[Any, ...]) -> int:
 def what(task: Task) -> str:
     """What has to be done, in words."""
     return words.INTERPRETER_TASK.get(task.facts.get("what", ""), "") or words.TASK[task.kind]
+
+
+def is_on_request(task: Task) -> bool:
+    """Whether it is done on the page of a request that waits."""
+    is_open = task.closed_at is None and task.kind in TASKS
+    return is_open and task.appointment is not None and task.appointment.is_request
 
 
 def _zone(task: Task) -> str:
@@ -115,7 +123,7 @@ class TodoList(ReadOnlyList):
         """What each asks for, and how often somebody has tried."""
         tries = select(TaskAttempt.task_id, func.count()).where(TaskAttempt.task_id.in_([row.id for row in rows]))
         found = {row[0]: row[1] for row in db.session.execute(tries.group_by(TaskAttempt.task_id))}
-        return {"attempts": found, "what": what}
+        return {"attempts": found, "what": what, "is_on_request": is_on_request}
 
     @expose("/details/")  # type: ignore[untyped-decorator]
     def details_view(self) -> Any:
@@ -183,13 +191,14 @@ class TodoList(ReadOnlyList):
             self.details_template,
             task=task,
             what=what(task),
+            is_on_request=is_on_request(task),
             zone=zone,
             due=_due(task),
             birth=words.birth_of(task.patient, places.today()),
             attempts=(attempts := todo.attempts_of(session, task.id)),
             is_time_for_letter=len(attempts) >= TRIES_BEFORE_LETTER,
             phones=_phones(task),
-            messages=calls_about(session, task.appointment_id) if task.appointment_id else [],
+            messages=calls_about(session, task) if task.appointment_id or task.kind is TaskKind.CALL else [],
             outcomes=[(code, words.outcome(code)) for code in todo.outcomes_of(task.kind)],
             tries=[(one.value, words.TRY[one]) for one in TryOutcome],
             token=secrets.token_urlsafe(16),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from clinic_portal import clock, wording
+from clinic_portal.backoffice.setting_words import SETTING
 from clinic_portal.languages import english_name
 from clinic_portal.models import (
     Audience,
@@ -214,6 +215,11 @@ def day(on: date) -> str:
     return f"{on:%a} {on.day} {on:%b}{year}"
 
 
+def day_of(instant: datetime | None, zone: str) -> str:
+    """The day of an instant at the place."""
+    return NOTHING if instant is None else day(clock.local_date(instant, zone))
+
+
 def moment(instant: datetime | None, zone: str) -> str:
     """An instant at the place: "Tue 24 Nov, 10:15am"."""
     if instant is None:
@@ -272,9 +278,9 @@ def code(text: str) -> str:
 def setting(definition: Definition) -> str:
     """What a setting is called: "Opening hours in German"."""
     if definition.translates is None:
-        return code(definition.name)
+        return SETTING.get(definition.name) or code(definition.name)
     name, language = definition.translates
-    return f"{code(name)} in {english_name(language)}"
+    return f"{SETTING.get(name) or code(name)} in {english_name(language)}"
 
 
 def outcome(code_of_task: str | None) -> str:

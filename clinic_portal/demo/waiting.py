@@ -17,6 +17,7 @@ from clinic_portal.demo.people import Person
 from clinic_portal.models import (
     ALL_PARTS,
     Appointment,
+    Attempt,
     Audience,
     ClinicSession,
     Hold,
@@ -98,6 +99,9 @@ def add_offers_and_tasks(session: Session, diary: Diary, sessions: list[ClinicSe
     for visit in (visit for visit in diary.visits if visit.is_request):
         if visit.status is Status.PENDING:
             _offer(session, diary, visit, sessions)
+        if visit.status is Status.WAITLIST:
+            session.add(Attempt(appointment_id=visit.id, made_at=visit.requested_at, candidates=0,
+                                reason=visit.not_placed_because))  # fmt: skip
         if visit.triage_status is TriageStatus.WAITING:
             assert visit.answer_by is not None
             with clock.clock_at(visit.requested_at):

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from flask import Blueprint, Flask, Response, request, url_for
+from flask import Flask, Response, request, url_for
 
 from clinic_portal import clock
 from clinic_portal.accounts import practitioner_for, roles_required, signed_in_account
 from clinic_portal.database import db
+from clinic_portal.doctor import inviting  # noqa: F401  # its pages are the blueprint's
+from clinic_portal.doctor.blueprint import blueprint
 from clinic_portal.doctor.day import home_zone, read_day
 from clinic_portal.errors import InvalidRequest
 from clinic_portal.languages import N_
 from clinic_portal.models import RoleName
 from clinic_portal.web import page
-
-blueprint = Blueprint("doctor", __name__, url_prefix="/doctor")
 
 
 def install(app: Flask) -> None:

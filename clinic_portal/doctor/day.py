@@ -50,6 +50,8 @@ class Row:
     needs: list[str] = field(default_factory=list)
     note: str = ""
     is_over: bool = False
+    # Of a visit.
+    public_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,7 @@ def _busy(visit: Appointment, on: date, needs: Mapping[Need, str | None]) -> Bus
         needs=told_at_clinic(visit, needs, without=UNTOLD),
         note=visit.note or "",
         is_over=visit.status in (Status.FULFILLED, Status.NOSHOW),
+        public_id=visit.public_id,
     )
     return Busy(row, (visit.blocked_from, visit.blocked_until) if visit.lane == 0 else None, visit.location)
 

@@ -156,6 +156,9 @@ class Appointment(Base):
               sqlite_where=text(WAITING_SQL), postgresql_where=text(WAITING_SQL)),
         Index("ix_appointments_earlier", "target_at",
               sqlite_where=text("wants_earlier"), postgresql_where=text("wants_earlier")),
+        # Requests that became a visit.
+        Index("ix_appointments_served", "booked_at",
+              sqlite_where=text("answer_by IS NOT NULL"), postgresql_where=text("answer_by IS NOT NULL")),
         Index("uq_appointments_one_request", "patient_id", "visit_type_id", unique=True,
               sqlite_where=text(WAITING_SQL), postgresql_where=text(WAITING_SQL)),
         CheckConstraint(

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from clinic_portal.models.appointments import MAX_NOTE, Appointment, Hold, PriorityClass
+from clinic_portal.models.appointments import MAX_NOTE, Appointment, ContinuityWish, Hold, PriorityClass
 from clinic_portal.models.base import Base, BigId, UTCDateTime, new_public_id, one_of
 from clinic_portal.models.people import Account, Patient, Practitioner
 from clinic_portal.models.schedule import VisitType
@@ -97,6 +97,10 @@ class VisitInvitation(Base):
     due_from: Mapped[date]
     due_until: Mapped[date]
     priority_class: Mapped[PriorityClass] = mapped_column(one_of(PriorityClass, "priority_class"))
+    # Whether the queue should find the same person as last time; a patient may wish it more, not less.
+    continuity_wish: Mapped[ContinuityWish] = mapped_column(
+        one_of(ContinuityWish, "continuity_wish"), default=ContinuityWish.NONE, server_default=ContinuityWish.NONE.value
+    )
     # What the patient reads about it, on the portal's own pages only.
     message: Mapped[str | None] = mapped_column(String(MAX_NOTE))
     made_by_account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Boolean, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from clinic_portal import clock, queues
+from clinic_portal import queues
 from clinic_portal.audit import SYSTEM
 from clinic_portal.database import after_commit, run
 from clinic_portal.models import (
@@ -32,9 +32,9 @@ from clinic_portal.models import (
 )
 from clinic_portal.notifications import ledger, reminders
 from clinic_portal.notifications.addresses import first_email
-from clinic_portal.tasks import close_tasks, open_task
+from clinic_portal.notifications.calls import ask_to_call
+from clinic_portal.tasks import close_tasks
 
-CALL_WITHIN = timedelta(days=1)
 CALL_AHEAD = timedelta(days=1)
 
 # Written against the tables themselves, and made once: both run inside every reservation.
@@ -182,6 +182,8 @@ def call_instead(session: Session, row: Notification) -> None:
     if row.appointment_id is not None:
         starts_at = session.scalar(select(Appointment.starts_at).where(Appointment.id == row.appointment_id))
         _ask_to_call(session, row.patient_id, row.appointment_id, starts_at)
+    elif row.visit_invitation_id is not None:
+        ask_to_call(session, row.patient_id)
 
 
 def _tell(
@@ -211,9 +213,7 @@ def _tell(
 
 def _ask_to_call(session: Session, patient_id: int, appointment_id: int, starts_at: datetime | None) -> None:
     """What cannot be written is said by phone: within a day, and at once when the visit is near."""
-    now = clock.now()
-    due_at = now + CALL_WITHIN if starts_at is None else max(now, min(now + CALL_WITHIN, starts_at - CALL_AHEAD))
-    open_task(session, TaskKind.CALL, patient_id=patient_id, appointment_id=appointment_id, due_at=due_at)
+    ask_to_call(session, patient_id, appointment_id, None if starts_at is None else starts_at - CALL_AHEAD)
 
 
 def _ring() -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, false, func, select, update
+from sqlalchemy import bindparam, false, func, select
 from sqlalchemy.orm import Session
 
 from clinic_portal import queues
 from clinic_portal.database import after_commit, run
-from clinic_portal.models import Appointment, Delivery, Event, Notification, Patient, Recipient, VisitInvitation
+from clinic_portal.models import Appointment, Event, Notification, Patient, Recipient, VisitInvitation
 from clinic_portal.notifications import ledger
 from clinic_portal.notifications.addresses import first_email
+from clinic_portal.notifications.calls import ask_to_call
 from clinic_portal.notifications.outbox import to_patient
 
 _visit, _patient = Appointment.__table__.c, Patient.__table__.c
@@ -28,16 +30,9 @@ _HOW_OFTEN = select(Notification.appointment_id, Notification.event, func.count(
 ).group_by(Notification.appointment_id, Notification.event)  # fmt: skip
 
 
-_OVERTAKE = (
-    update(Notification)
-    .where(
-        Notification.appointment_id.in_(bindparam("ids", expanding=True)),
-        Notification.delivery == Delivery.TO_CALL,
-        Notification.event.in_((Event.WAITLISTED, Event.OFFER, Event.REQUEST_DELAYED)),
-    )
-    .values(delivery=Delivery.SUPERSEDED, detail="newer")
-    .execution_options(synchronize_session=False)
-)
+# Who has no mailbox and asked at the desk or by phone knows that it was asked; and whoever let offers pass is called by
+# somebody with another task anyway, to ask what to do.
+NO_CALL = (Event.REQUEST_RECEIVED, Event.REQUEST_PAUSED)
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,8 @@ class Told:
     appointment: Appointment
     event: Event
     facts: dict[str, Any] = field(default_factory=dict)
+    # Until when somebody without a mailbox should be called; within a day anyway.
+    call_by: datetime | None = None
 
 
 def tell_of_requests(session: Session, told: Sequence[Told]) -> None:
@@ -62,11 +59,13 @@ def tell_of_requests(session: Session, told: Sequence[Told]) -> None:
     rows = []
     for each in told:
         deceased_on, contact_point_id = contacts[each.appointment.id]
-        # Who has no mailbox and asked at the desk or by phone knows that it was asked: nobody calls to say so.
-        is_known = each.event is Event.REQUEST_RECEIVED and contact_point_id is None
-        if deceased_on is None and not is_known:
-            number = often[each.appointment.id, each.event] = often.get((each.appointment.id, each.event), 0) + 1
-            rows.append(_row(each, number, contact_point_id))
+        is_call = contact_point_id is None
+        if deceased_on is not None or (is_call and each.event in NO_CALL):
+            continue
+        number = often[each.appointment.id, each.event] = often.get((each.appointment.id, each.event), 0) + 1
+        rows.append(_row(each, number, contact_point_id))
+        if is_call:
+            ask_to_call(session, each.appointment.patient_id, each.appointment.id, each.call_by)
     if rows:
         ledger.write(session, rows)
         after_commit(_ring_messages)
@@ -90,13 +89,9 @@ def tell_invited(session: Session, invitation: VisitInvitation) -> None:
     key = f"visit_invitation:{invitation.id}:{Event.INVITATION}"
     row = ledger.row(key, None, Event.INVITATION, 0, {}) | to_patient(invitation.patient_id, contact_point_id)
     ledger.write(session, [row | {"visit_invitation_id": invitation.id}])
+    if contact_point_id is None:
+        ask_to_call(session, invitation.patient_id)
     after_commit(_ring_messages)
-
-
-def overtake_calls(session: Session, appointment_ids: Sequence[int]) -> None:
-    """Take calls about requests off the desk's list: what they would tell is not so any more."""
-    if appointment_ids:
-        run(session, _OVERTAKE, {"ids": list(appointment_ids)})
 
 
 def wake_queue() -> None:

@@ -20,7 +20,7 @@ from clinic_portal.models import Account, Appointment, Location, Mode, Need, Sta
 from clinic_portal.patient.answers import Answers, has_several_places, modes_for, terms_for
 from clinic_portal.patient.asking_rows import Row, wish_rows
 from clinic_portal.patient.blueprint import blueprint
-from clinic_portal.patient.cards import names_of
+from clinic_portal.patient.cards import card_of, names_of
 from clinic_portal.patient.mode_words import MODE_WORDS
 from clinic_portal.patient.reading import read_public_id, read_reason, read_token, reason_options
 from clinic_portal.scheduling.handling import resume_request
@@ -150,7 +150,7 @@ def _show(visit: Appointment, state: str, since: datetime, *, is_sent: bool = Fa
         reference=visit.reference,
         is_sent=is_sent,
         is_waiting=visit.is_request,
-        has_time=visit.starts_at is not None,
+        found_when=card_of(visit).when if visit.starts_at is not None else None,
         card=waiting_card(visit, names_of(account)[visit.patient_id]),
         answer=None if visit.is_request else visit.triage_note,
         rows=_rows(visit),

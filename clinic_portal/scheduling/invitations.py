@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session, joinedload
 
 from clinic_portal import clock
-from clinic_portal.audit import Actor, record
+from clinic_portal.audit import Actor, ActorKind, record
 from clinic_portal.database import writing
 from clinic_portal.errors import AlreadyAsked, BadTransition, InvalidRequest, NotAllowed, NotFound
 from clinic_portal.languages import N_
@@ -22,6 +22,7 @@ from clinic_portal.models import (
     ACTIVE,
     WAITING,
     Appointment,
+    ContinuityWish,
     Event,
     Origin,
     PriorityClass,
@@ -29,9 +30,11 @@ from clinic_portal.models import (
     VisitInvitation,
     VisitType,
 )
+from clinic_portal.notifications.calls import overtake_invitation_calls
 from clinic_portal.notifications.request_outbox import Told, tell_invited, tell_of_requests, wake_queue
 from clinic_portal.scheduling import submissions
 from clinic_portal.scheduling.modes import way_asked
+from clinic_portal.scheduling.needs import needs_of
 from clinic_portal.scheduling.notes import clean_note
 from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.scheduling.promises import clinic_zone
@@ -41,9 +44,8 @@ from clinic_portal.scheduling.search import Search, load_terms
 from clinic_portal.scheduling.wishes import LONGEST_WINDOW, Wishes
 from clinic_portal.settings import load_settings
 
-LAPSES_SOON = timedelta(days=7)
 AT_ONCE = 100
-_OPEN = and_(VisitInvitation.used_by_appointment_id.is_(None), VisitInvitation.withdrawn_at.is_(None))
+IS_UNUSED = and_(VisitInvitation.used_by_appointment_id.is_(None), VisitInvitation.withdrawn_at.is_(None))
 
 
 @writing
@@ -58,12 +60,14 @@ def invite(
     token: str,
     priority: PriorityClass = PriorityClass.ROUTINE,
     message: str | None = None,
+    continuity: ContinuityWish = ContinuityWish.NONE,
     is_for_queue: bool = False,
 ) -> VisitInvitation:
     """Ask a patient to book one visit within some days; or let the queue book it for them.
 
     Args: due_from, due_until, local days, both included. message, what the patient reads about it on our pages.
-    is_for_queue, the queue finds the time at once, as for a request.
+    continuity, whether the queue should find the same person as last time. is_for_queue, the queue finds the time at
+    once, as for a request.
     Commits: submission, the invitation, audit, a message; or the request of the queue; rings.
     Raises: InvalidRequest, AlreadyAsked, NotAllowed, NotFound, SubmissionConflict.
     Source: UC1.9; clinic.md A7.
@@ -71,21 +75,23 @@ def invite(
     if not actor.is_clinic or actor.account_id is None:
         raise NotAllowed
     body = {"what": "invite", "patient": patient_id, "visit_type": visit_type_id, "from": due_from, "until": due_until,
-            "message": message, "queue": is_for_queue}  # fmt: skip
+            "message": message, "continuity": continuity, "queue": is_for_queue}  # fmt: skip
     submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
         return db.get_one(VisitInvitation, earlier_id)
     lock_patient(db, patient_id)
     invitation = VisitInvitation(
         patient_id=patient_id, visit_type_id=visit_type_id, due_from=due_from, due_until=due_until,
-        priority_class=priority, message=clean_note(message), made_by_account_id=actor.account_id, made_at=clock.now(),
+        priority_class=priority, continuity_wish=continuity, message=clean_note(message),
+        made_by_account_id=actor.account_id, made_at=clock.now(),
         expires_at=_end_of(db, visit_type_id, due_from, due_until),
     )  # fmt: skip
     db.add(invitation)
     db.flush()
     record(db, actor, "invite", invitation, after={"due_until": due_until.isoformat()}, patient_id=patient_id)
     if is_for_queue:
-        _request(db, actor, invitation, Search(visit_type_id, patient_id), Wishes(), "request_for")
+        search = Search(visit_type_id, patient_id, needs=frozenset(needs_of(db, patient_id)))
+        _request(db, actor, invitation, search, Wishes(), "request_for")
     else:
         tell_invited(db, invitation)
     submissions.finish(db, submission_id, invitation.id)
@@ -167,6 +173,7 @@ def _request(
     notice = settings.number("minimum_notice_min", invitation.visit_type_id)
     within = replace(
         wishes,
+        continuity=max(wishes.continuity, invitation.continuity_wish, key=list(ContinuityWish).index),
         from_on=max(invitation.due_from, wishes.from_on or invitation.due_from),
         until_on=min(invitation.due_until, wishes.until_on or invitation.due_until),
         # The clinic asked, so its notice is not the limit; the patient's time to come is.
@@ -174,7 +181,8 @@ def _request(
     )
     if within.from_on is not None and within.until_on is not None and within.from_on > within.until_on:
         raise InvalidRequest(N_("Choose days within those of the invitation."), field="from")
-    terms = load_terms(session, replace(search, by=actor.kind))
+    search = replace(search, continuity=within.continuity, by=actor.kind)
+    terms = load_terms(session, search)
     visit = Appointment(
         patient_id=invitation.patient_id, visit_type_id=invitation.visit_type_id, status=Status.PROPOSED, version=1,
         sequence=0, origin=Origin.INVITATION, booked_by_account_id=actor.account_id, requested_at=now,
@@ -188,6 +196,7 @@ def _request(
     session.add(visit)
     session.flush()
     invitation.used_by_appointment_id = visit.id
+    overtake_invitation_calls(session, invitation.patient_id)
     record(session, actor, action, visit, after=told(visit) | within.plain(), patient_id=visit.patient_id)
     tell_of_requests(session, [Told(visit, Event.REQUEST_RECEIVED)])
     wake_queue()
@@ -198,15 +207,18 @@ def _request(
 def withdraw_invitation(db: Session, *, actor: Actor, invitation_id: int) -> VisitInvitation:
     """Take an invitation back; nothing happens when it is used or has been taken back already.
 
-    Commits: the invitation, audit.
-    Raises: NotAllowed, NotFound.
+    Commits: the invitation, audit; takes a call about it off the desk's list.
+    Raises: NotAllowed, also for a practitioner who did not make it; NotFound.
     """
     if not actor.is_clinic:
         raise NotAllowed
     invitation = _lock(db, invitation_id)
+    if actor.kind is ActorKind.PRACTITIONER and invitation.made_by_account_id != actor.account_id:
+        raise NotAllowed
     if invitation.used_by_appointment_id is None and invitation.withdrawn_at is None:
         invitation.withdrawn_at = clock.now()
         db.flush()
+        overtake_invitation_calls(db, invitation.patient_id)
         record(db, actor, "withdraw", invitation, patient_id=invitation.patient_id)
     return invitation
 
@@ -215,7 +227,9 @@ def withdraw_invitation(db: Session, *, actor: Actor, invitation_id: int) -> Vis
 def note_used_invitations(session: Session) -> int:
     """Note which invitations were used by a visit that was booked, and open again those whose visit came to nothing.
 
-    Commits: the invitations. Returns how many changed.
+    Calls about invitations that are over, also because their days are, leave the desk's list.
+
+    Commits: the invitations, calls with their tasks. Returns how many changed.
     """
     ended = (Status.CANCELLED, Status.ENTERED_IN_ERROR)
     reopened = session.scalars(
@@ -236,7 +250,7 @@ def note_used_invitations(session: Session) -> int:
     rows = session.execute(
         select(VisitInvitation, Appointment.id)
         .join(Appointment, is_its_visit)
-        .where(_OPEN)
+        .where(IS_UNUSED)
         .order_by(VisitInvitation.due_until, Appointment.id)
         .limit(AT_ONCE)
     ).all()
@@ -245,31 +259,15 @@ def note_used_invitations(session: Session) -> int:
         if invitation.used_by_appointment_id is None and appointment_id not in taken:
             invitation.used_by_appointment_id = appointment_id
             taken.add(appointment_id)
-    return len(reopened) + len(taken)
+    session.flush()
+    return len(reopened) + len(taken) + overtake_invitation_calls(session)
 
 
 def open_invitations(session: Session, patient_ids: Sequence[int]) -> list[VisitInvitation]:
     """What some patients are asked to book, the nearest end first."""
     found = select(VisitInvitation).where(
-        _OPEN, VisitInvitation.patient_id.in_(patient_ids), VisitInvitation.expires_at > clock.now()
+        IS_UNUSED, VisitInvitation.patient_id.in_(patient_ids), VisitInvitation.expires_at > clock.now()
     )
     return list(
         session.scalars(found.options(joinedload(VisitInvitation.visit_type)).order_by(VisitInvitation.due_until))
-    )
-
-
-def lapsing_invitations(session: Session, within: timedelta = LAPSES_SOON) -> list[VisitInvitation]:
-    """Invitations that nobody has used and that lapse soon, the nearest end first: for the people at the clinic.
-
-    Source: UC1.9: unused invitations are visible before they lapse.
-    """
-    now = clock.now()
-    ends = and_(VisitInvitation.expires_at > now, VisitInvitation.expires_at <= now + within)
-    who = (
-        joinedload(VisitInvitation.patient),
-        joinedload(VisitInvitation.visit_type),
-        joinedload(VisitInvitation.made_by),
-    )
-    return list(
-        session.scalars(select(VisitInvitation).where(_OPEN, ends).options(*who).order_by(VisitInvitation.expires_at))
     )

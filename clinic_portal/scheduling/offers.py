@@ -31,7 +31,8 @@ from clinic_portal.models import (
     columns_of,
 )
 from clinic_portal.notifications import outbox
-from clinic_portal.notifications.request_outbox import Told, overtake_calls, tell_of_requests, wake_queue
+from clinic_portal.notifications.calls import overtake_calls
+from clinic_portal.notifications.request_outbox import Told, tell_of_requests, wake_queue
 from clinic_portal.scheduling import claims
 from clinic_portal.scheduling.booking import note_attempt, placement_of_hold, time_of, unconfirm
 from clinic_portal.scheduling.needs import arrange_interpreter
@@ -82,7 +83,8 @@ def make_offers(session: Session, made: Sequence[tuple[Appointment, ToOffer]], n
         session.flush()
         after = told(row) | {"offered": placement.starts_at.isoformat()}
         changes.append(Change("offer", row, row.patient_id, before, after))
-        news.append(Told(row, Event.OFFER, {"offer_id": kept.id}))
+        # Half of the time that is left for an answer.
+        news.append(Told(row, Event.OFFER, {"offer_id": kept.id}, call_by=now + (offer.expires_at - now) / 2))
     if made:
         record_all(session, SYSTEM, changes)
         overtake_calls(session, [row.id for row, _ in made])

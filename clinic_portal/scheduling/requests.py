@@ -30,7 +30,8 @@ from clinic_portal.models import (
     TriageStatus,
     VisitType,
 )
-from clinic_portal.notifications.request_outbox import Told, overtake_calls, tell_of_requests, wake_queue
+from clinic_portal.notifications.calls import overtake_calls
+from clinic_portal.notifications.request_outbox import Told, tell_of_requests, wake_queue
 from clinic_portal.scheduling import submissions
 from clinic_portal.scheduling.booking import CANCELLED_BY, ORIGIN_OF
 from clinic_portal.scheduling.modes import way_asked

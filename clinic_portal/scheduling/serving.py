@@ -15,6 +15,7 @@ from clinic_portal import clock
 from clinic_portal.audit import SYSTEM, Change, record_all
 from clinic_portal.database import run, writing
 from clinic_portal.models import Appointment, Attempt, Event, Status, TaskKind
+from clinic_portal.notifications.calls import overtake_calls
 from clinic_portal.notifications.outbox import tell_booked_together
 from clinic_portal.notifications.request_outbox import Told, tell_of_requests
 from clinic_portal.scheduling import claims
@@ -213,6 +214,7 @@ def _book(session: Session, outcomes: Sequence[Outcome], now: datetime, lost_rac
     run(session, _ATTEMPTS, attempts)
     record_all(session, SYSTEM, changes)
     close_request_tasks(session, SYSTEM, [row.id for row in rows], "booked")
+    overtake_calls(session, [row.id for row in rows])
     for row, found in ((each.row, each.what) for each in outcomes):
         assert isinstance(found, Found)
         settle(session, row, found.terms.limits.rules.who_may_book)

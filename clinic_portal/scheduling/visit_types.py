@@ -11,7 +11,7 @@ from clinic_portal.audit import Actor, record
 from clinic_portal.database import writing
 from clinic_portal.errors import InvalidRequest, NotAllowed, NotFound, VersionConflict
 from clinic_portal.languages import TRANSLATED
-from clinic_portal.models import VisitType, VisitTypeText, WhoMayBook
+from clinic_portal.models import ALL_MODES, VisitType, VisitTypeText, WhoMayBook
 from clinic_portal.models.base import plain
 from clinic_portal.settings import BY_NAME, DEFINITIONS, Settings, clear_setting, load_settings, put_setting
 
@@ -29,8 +29,8 @@ TEXTS = {
 # What is said in each language; empty: as in English.
 TOLD = ("name", "hint", "how_to_prepare", "what_to_bring")
 TRANSLATIONS = {f"{name}_{language}": (name, language) for language in TRANSLATED for name in TOLD}
-FLAGS = ("is_sensitive", "may_be_acute", "is_active")
-COLUMNS = (*TEXTS, "who_may_book", "min_age", "max_age", *FLAGS, "start_step_min", "arrive_early_min")
+FLAGS = ("is_sensitive", "may_be_acute", "needs_triage", "is_active")
+COLUMNS = (*TEXTS, "modes", "who_may_book", "min_age", "max_age", *FLAGS, "start_step_min", "arrive_early_min")
 # Those that a visit type may have of its own; without one the clinic's value counts.
 OWN_SETTINGS = tuple(definition.name for definition in DEFINITIONS if definition.per_visit_type)
 
@@ -71,9 +71,13 @@ def change_visit_type(
         _put(session, visit_type, name, value)
     visit_type.version += 1
     session.flush()
-    told = {name: plain(before[name]) for name in changed}
-    record(session, actor, "change", visit_type, before=told, after={name: plain(changed[name]) for name in changed})
+    told = {name: _plain(before[name]) for name in changed}
+    record(session, actor, "change", visit_type, before=told, after={name: _plain(changed[name]) for name in changed})
     return visit_type
+
+
+def _plain(value: Any) -> Any:
+    return sorted(value) if isinstance(value, frozenset) else plain(value)
 
 
 def _put(session: Session, visit_type: VisitType, name: str, value: Any) -> None:
@@ -110,6 +114,9 @@ def check_values(values: dict[str, Any], grid_min: int) -> None:
             raise InvalidRequest(f"Use {low or 'no'} to {high} characters.", field=name)
     if not isinstance(values.get("who_may_book", WhoMayBook.ANYONE), WhoMayBook):
         raise InvalidRequest("Choose who may book it.", field="who_may_book")
+    modes = values.get("modes", ALL_MODES)
+    if not modes or modes - ALL_MODES:
+        raise InvalidRequest("Choose at least one way in which patients are seen.", field="modes")
     _check_ages(values)
     _check_minutes(values, grid_min)
     for name in OWN_SETTINGS:

@@ -1,4 +1,4 @@
-"""Who waits, for the pages: one request as its patient sees it, and the whole line as the clinic does. Reads only."""
+"""What happens next with a request, and one request as its patient sees it. Reads only; the whole line: `line.py`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,13 @@ from sqlalchemy.orm import Session, joinedload
 
 from clinic_portal import clock
 from clinic_portal.models import (
-    WAITING,
     Appointment,
     Location,
     Offer,
     OfferState,
-    PriorityClass,
     Status,
     TriageStatus,
 )
-from clinic_portal.scheduling.due import place_in_line
 from clinic_portal.scheduling.wishes import Wishes, wishes_of
 from clinic_portal.visit_texts import text_of
 
@@ -73,16 +70,6 @@ class RequestCard:
     version: int
 
 
-@dataclass(frozen=True)
-class InLine:
-    """One who waits, as the people at the clinic see them; in the order in which the queue serves."""
-
-    appointment: Appointment
-    next: Next
-    offered_until: datetime | None
-    is_past_promise: bool
-
-
 def request_card(session: Session, visit: Appointment) -> RequestCard:
     """One request with all that its page tells, also after it has ended."""
     now = clock.now()
@@ -130,32 +117,3 @@ def next_action(visit: Appointment, now: datetime, *, is_offered: bool) -> Next:
     if visit.status is Status.WAITLIST:
         return Next.WAITS_FOR_TIME
     return Next.TRIED_AGAIN if visit.tries else Next.BEING_PLACED
-
-
-def staff_queue(session: Session, *, priority: PriorityClass | None = None) -> list[InLine]:
-    """Everybody who waits for a time, in the order of the queue: nobody is invisible, whatever the reason.
-
-    Args: priority, only requests of this class.
-    Source: UC7.5.
-    """
-    now = clock.now()
-    found = select(Appointment).where(Appointment.status.in_(WAITING))
-    if priority is not None:
-        found = found.where(Appointment.priority_class == priority)
-    visits = list(session.scalars(found.options(joinedload(Appointment.patient), joinedload(Appointment.visit_type))))
-    open_offers = select(Offer).where(Offer.state == OfferState.OPEN).options(joinedload(Offer.hold))
-    until = {offer.appointment_id: offer.expires_at for offer in session.scalars(open_offers) if offer.is_live(now)}
-    return [
-        InLine(
-            visit,
-            next_action(visit, now, is_offered=visit.id in until),
-            until.get(visit.id),
-            is_past_promise=_is_late(visit, now),
-        )
-        for visit in sorted(visits, key=place_in_line)
-    ]
-
-
-def _is_late(visit: Appointment, now: datetime) -> bool:
-    has_answer = visit.status is not Status.PROPOSED and visit.triage_status is not TriageStatus.WAITING
-    return not has_answer and visit.answer_by is not None and visit.answer_by < now

@@ -100,6 +100,18 @@ def wishes_of(visit: Appointment) -> Wishes:
     )
 
 
+def suits(wishes: Wishes, starts_at: datetime, zone: str) -> bool:
+    """Whether one start lies within the wished days and parts of the week, as `suiting_starts` says it of many.
+
+    Times: days and parts of days are those of `zone`.
+    """
+    local = clock.local(starts_at, zone)
+    day, minute = local.date(), local.hour * 60 + local.minute
+    part = next(part for part in DayPart if BEGINS_MIN[part] <= minute < ENDS_MIN[part])
+    is_after, is_before = day >= (wishes.from_on or day), day <= (wishes.until_on or day)
+    return is_after and is_before and bool(wishes.parts & parts_mask([(day.weekday(), part)]))
+
+
 def suiting_starts(wishes: Any, zone: str, low: int, high: int, grid_min: int) -> int:
     """The starts in the cells [low, high) that lie within the wishes; bit 0 is `low`.
 

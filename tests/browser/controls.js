@@ -6,9 +6,10 @@
   const isThere = (element) => element.checkVisibility({ visibilityProperty: true });
   const all = [...document.querySelectorAll(CONTROLS)].filter(
     (element) => !element.disabled && element.tabIndex >= 0 && isThere(element));
-  // Radios of one name are one stop of the Tab key; the arrow keys go on from there.
-  const isStop = (element) => element.type !== "radio" || element === all.find(
-    (other) => other.name === element.name && other.form === element.form);
+  // Radios of one name are one stop of the Tab key, at the chosen one; the arrow keys go on from there.
+  const alike = (element) => all.filter((other) => other.name === element.name && other.form === element.form);
+  const isStop = (element) => element.type !== "radio"
+    || element === (alike(element).find((other) => other.checked) || alike(element)[0]);
   const stops = all.filter(isStop);
   const place = (element) => {
     const box = element.getBoundingClientRect();

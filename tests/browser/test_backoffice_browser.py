@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from clinic_portal.database import writing
 from clinic_portal.models import Appointment, Role, RoleGrant, RoleName
+from tests.asking import ask
 from tests.bookings import book, cancel, open_clinic
 from tests.browser.conftest import SignIn, accessibility_faults, overflows
 from tests.world import World, at
@@ -108,3 +109,26 @@ def test_signing_out_ends_the_visit_to_the_back_office(sign_in: SignIn) -> None:
     page.get_by_role("button", name="Sign out").click()
     page.goto("/backoffice/")
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+def test_the_line_of_requests_is_looked_at_again_and_nobody_loses_their_place(world: World, sign_in: SignIn) -> None:
+    first = ask(world)
+    page = sign_in("erin", "/backoffice/requests/")
+    page.clock.install()
+    page.goto("/backoffice/requests/")
+    expect(page.get_by_role("link", name=f"Request {first.reference}")).to_be_visible()
+    page.get_by_label("Class").select_option("urgent")
+    page.get_by_label("Class").focus()
+    second = ask(world, world.bob_id, world.bob)
+    with page.expect_request("**/backoffice/requests/") as asked:
+        page.clock.run_for(31_000)
+    assert asked.value.headers["x-unattended"] == "yes", "it would keep everybody signed in"
+    expect(page.get_by_role("link", name=f"Request {second.reference}")).to_be_visible()
+    expect(page.get_by_text("2 requests")).to_be_visible()
+    expect(page.get_by_label("Class")).to_be_focused()
+    expect(page.get_by_label("Class")).to_have_value("urgent")
+    for path in ("requests/", f"requests/details/?id={first.public_id}"):
+        page.set_viewport_size({"width": 320, "height": 800})
+        page.goto(f"/backoffice/{path}")
+        assert not overflows(page), path
+        assert accessibility_faults(page) == [], path
