@@ -37,6 +37,7 @@ from clinic_portal.scheduling.due import place_in_line
 from clinic_portal.scheduling.search import Search
 from clinic_portal.scheduling.times import find_free_times
 from clinic_portal.scheduling.wishes import DayPart, Wishes, parts_mask
+from clinic_portal.settings import put_setting
 from tests.invariants import WAITS, check_invariants
 from tests.queue_rules import broken_queue_rules, line, overtaken, unserved
 from tests.world import NOW, World, add_patient, add_session, at
@@ -63,6 +64,7 @@ JUMPS_MIN = (1, 20, 61, 241, 10 * 60, 26 * 60)
 def furnish(session: Session, world: World) -> list[tuple[Actor, int]]:
     """Two doctors of whom one takes longer, visits that somebody looks at first, and four people who want in."""
     session.get_one(VisitType, world.vaccine_id).needs_triage = True
+    put_setting(session, "offers_unanswered", 2)
     session.execute(
         update(PractitionerVisitType)
         .where(PractitionerVisitType.practitioner_id == world.diaz_id,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
 
 from clinic_portal import clock, jobs
 from clinic_portal.database import db
-from clinic_portal.models import Appointment, PriorityClass, TriageStatus
+from clinic_portal.models import Appointment, PriorityClass, Status, TriageStatus
 from clinic_portal.scheduling import due, handling, queue, serving
-from clinic_portal.scheduling.earlier import ask_for_earlier
+from clinic_portal.scheduling.booking import change_status
+from clinic_portal.scheduling.earlier import ask_for_earlier, keep_time
 from clinic_portal.scheduling.wishes import Wishes
 from tests.asking import ask, drain, fresh, offers, open_tasks, starts, status
 from tests.bookings import book, cancel, messages_of, open_clinic
@@ -56,7 +58,7 @@ def test_a_visit_that_has_begun_is_tried_no_more_for_an_earlier_time(any_world: 
         assert due.oldest_due_at(db.session(), at(10, day=2)) is None
 
 
-def test_a_broken_wish_for_an_earlier_time_pauses_and_ends_with_a_person_who_is_not_its_patient(
+def test_a_broken_wish_for_an_earlier_time_is_tried_again_after_growing_pauses_and_troubles_nobody(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setting("queue_tries", 2)
@@ -66,9 +68,30 @@ def test_a_broken_wish_for_an_earlier_time_pauses_and_ends_with_a_person_who_is_
     drain()
     assert not is_due()
     assert (status(visit), fresh(visit).tries) == ("booked", 1)
-    serve_at(NOW + timedelta(minutes=1))
-    assert (fresh(visit).next_try_at, open_tasks(visit)) == (None, ["cannot_place"])
+    for minutes in (1, 2, 3):
+        serve_at(NOW + timedelta(minutes=minutes))
+    assert (fresh(visit).tries, open_tasks(visit)) == (4, [])
     assert len(messages_of(visit.id)) == before
+    monkeypatch.undo()
+    one_time(world, at(9, day=4))
+    serve_at(NOW + timedelta(minutes=5))
+    assert [offer.starts_at for offer in offers(visit)] == [at(9, day=4)]
+    check_invariants(db.session())
+
+
+@pytest.mark.parametrize("end", [keep_time, ask_for_earlier, change_status])
+def test_what_was_asked_of_the_desk_about_an_earlier_time_ends_with_the_wish(world: World, end: Any) -> None:
+    setting("offers_unanswered", 1)
+    visit = wants_earlier(world, day=12)
+    one_time(world, at(9, day=4))
+    drain()
+    over = offers(visit)[0].expires_at
+    serve_at(over)
+    assert open_tasks(visit) == ["offers_unanswered"]
+    more: dict[Any, Any] = {ask_for_earlier: {"wishes": Wishes()}, change_status: {"to": Status.ARRIVED}}
+    with clock.clock_at(over):
+        end(actor=world.erin, appointment_id=visit.id, **more.get(end, {}))
+    assert open_tasks(visit) == []
     check_invariants(db.session())
 
 

@@ -286,7 +286,7 @@ def _tomorrow(session: Session, now: datetime) -> datetime:
 def note_fault(session: Session, *, appointment_id: int) -> None:
     """Note that a request could not be served for a fault: it is tried again after a pause, then a person takes over.
 
-    The same for a booked visit that would be earlier; its patient has a time, and is told nothing.
+    A booked visit that would be earlier is tried again for as long as that may be: its patient has a time.
 
     Commits: the request; at the end a task and a message to the patient.
     Source: UC1.4.
@@ -303,7 +303,7 @@ def _put_off(session: Session, rows: Sequence[Appointment], now: datetime, reaso
         row.version += 1
         row.not_placed_because = reason
         row.next_try_at = now + _pause(row.tries)
-        if row.tries >= settings.number("queue_tries"):
+        if row.is_request and row.tries >= settings.number("queue_tries"):
             row.next_try_at = None
             given_up.append(row)
         attempts.append(_attempt(row, now, None, 0, TRIES if reason == LOST_RACES else 0, reason))
@@ -316,8 +316,8 @@ def _put_off(session: Session, rows: Sequence[Appointment], now: datetime, reaso
     for row in given_up:
         open_task(session, TaskKind.CANNOT_PLACE, patient_id=row.patient_id, appointment_id=row.id, due_at=now,
                   facts={"reason": reason, "tries": row.tries})  # fmt: skip
-    if delayed := [row for row in given_up if row.is_request]:
-        tell_of_requests(session, [Told(row, Event.REQUEST_DELAYED) for row in delayed])
+    if given_up:
+        tell_of_requests(session, [Told(row, Event.REQUEST_DELAYED) for row in given_up])
 
 
 def _pause(tries: int) -> timedelta:
