@@ -285,6 +285,8 @@ class Play:
         self.now += timedelta(minutes=chance.choice(JUMPS_MIN))
 
     def serve(self, chance: Random) -> None:
+        # As the sweep does: time that a dead hold kept is time that somebody may be waiting for.
+        holds.close_expired_holds()
         before = line(db.session(), self.now)
         assert queue.drain()
         assert (due.oldest_due_at(_fresh(), self.now) or self.now) >= self.now, "somebody is due for ever"

@@ -366,8 +366,13 @@ def test_who_waits_for_the_answer_to_another_offer_first_is_told_later_that_noth
     first, second = ask_first(world), ask(world, visit_type_id=world.vaccine_id, is_ask_first=True)
     drain()
     assert (status(first), fresh(second).not_placed_because) == ("pending", "offer_open")
+    version = fresh(second).version
+    one_time(world, at(13, day=8))
+    drain()
+    assert fresh(second).version == version
     accept_offer(actor=world.alice, offer_id=the_offer(first).id)
-    book(world, at(11, day=8), patient_id=world.bob_id, actor=world.bob)
+    for hour in (11, 13):
+        book(world, at(hour, day=8), patient_id=world.bob_id, actor=world.bob)
     serve_at(the_offer(first).expires_at)
     assert [row.event.value for row in messages_of(second.id)] == ["request_received", "waitlisted"]
     serve_at(at(0, day=6))

@@ -164,9 +164,9 @@ def _found(outcome: Outcome) -> Found | None:
 def _is_news(outcome: Outcome) -> bool:
     """Whether something will be said, or written down, of a request that finds no time."""
     row, what = outcome.row, outcome.what
-    return isinstance(what, Nothing) and row.is_request and (
-        is_unheard(row) or row.not_placed_because != what.reason
-    )  # fmt: skip
+    if not isinstance(what, Nothing) or not row.is_request:
+        return False
+    return row.status is not Status.WAITLIST or row.not_placed_because != what.reason
 
 
 def _clear_dead_holds(session: Session, outcomes: Iterable[Outcome], now: datetime) -> None:
