@@ -13,7 +13,7 @@ from clinic_portal import clock, jobs
 from clinic_portal.config import Config
 from clinic_portal.database import database_answers, db
 from clinic_portal.notifications.delivery import oldest_due_at
-from clinic_portal.scheduling import queue
+from clinic_portal.scheduling import due
 from clinic_portal.settings import missing_settings
 
 blueprint = Blueprint("health", __name__)
@@ -80,7 +80,7 @@ def _facts(session: Session) -> dict[str, Any]:
     swept_s = _age_s(jobs.last_sweep_at(session))
     return {
         "oldest_unsent_message_s": _age_s(oldest_due_at(session)) or 0,
-        "oldest_unserved_request_s": _age_s(queue.oldest_due_at(session)) or 0,
+        "oldest_unserved_request_s": _age_s(due.oldest_due_at(session, clock.now())) or 0,
         "sweeper": "never seen" if swept_s is None else "late" if swept_s > SWEEP_LATE_S else "on time",
         "swept_s_ago": swept_s,
     }

@@ -23,7 +23,7 @@ from clinic_portal.models import Location
 from clinic_portal.notifications import delivery
 from clinic_portal.notifications.replanning import plan_all
 from clinic_portal.profile.granting import ask_for_reviews
-from clinic_portal.scheduling import queue
+from clinic_portal.scheduling import due, queue
 from clinic_portal.scheduling.escalation import escalate
 from clinic_portal.scheduling.holds import close_expired_holds
 from clinic_portal.scheduling.invitations import note_used_invitations
@@ -35,6 +35,8 @@ RING_AGAIN_AFTER = timedelta(seconds=3)
 SEND_HERE_AFTER = timedelta(seconds=30)
 # A request that is due for this long and still not looked at: no worker seems to be there.
 SERVE_HERE_AFTER = timedelta(seconds=10)
+# Then the sweep goes on to its other duties, and comes back.
+SERVE_HERE_FOR_S = 10.0
 NIGHTLY_AT_MIN = 2 * 60
 
 log = logging.getLogger(__name__)
@@ -118,10 +120,10 @@ def _have_requests_served() -> None:
     """Ring for whoever waits; serve them here when nobody hears it, or nobody came."""
     if not queue.is_anybody_due():
         return
-    oldest = queue.oldest_due_at(_fresh_session())
-    has_waited = oldest is not None and clock.now() - oldest > SERVE_HERE_AFTER
+    oldest, now = due.oldest_due_at(_fresh_session(), clock.now()), clock.now()
+    has_waited = oldest is not None and now - oldest > SERVE_HERE_AFTER
     if has_waited or not queues.ring("drain_requests"):
-        queue.drain()
+        queue.drain(SERVE_HERE_FOR_S)
 
 
 # Everything that happens by itself. The sweeper looks every five seconds.
@@ -129,7 +131,7 @@ DUTIES = (
     Duty("send messages", _have_messages_sent, _every(4)),
     # Before the requests: time that an expired hold kept is time that somebody may be waiting for.
     Duty("close expired holds", close_expired_holds, _every(4)),
-    Duty("serve requests", _have_requests_served, _every(4), lease=timedelta(seconds=90)),
+    Duty("serve requests", _have_requests_served, _every(4)),
     Duty("escalate requests", escalate, _every(60)),
     Duty("note used invitations", note_used_invitations, _every(60)),
     Duty("plan reminders", plan_all, _every(20)),

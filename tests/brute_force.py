@@ -91,7 +91,8 @@ def _taken(
     kept = {v.id: v for v in visits if v.status in KEEPS_ITS_TIME and v.lane == 0}
     taken: dict[int, set[int]] = defaultdict(set)
     for hold in session.scalars(select(Hold).where(Hold.closed_at.is_(None))):
-        if hold.expires_at > now and hold.account_id != search.account_id:
+        is_own = hold.account_id is not None and hold.account_id == search.account_id
+        if hold.expires_at > now and not is_own:
             held = cells(hold.blocked_from, hold.blocked_until, grid_min)
             moved = kept.get(hold.appointment_id or 0)
             if moved is not None and moved.practitioner_id == hold.practitioner_id:

@@ -346,6 +346,39 @@ def test_an_offer_that_would_meet_another_visit_of_the_patient_is_refused(world:
     assert status(visit) == "pending"
 
 
+def test_the_queue_books_nobody_at_the_time_that_it_offers_them(any_world: World) -> None:
+    one_time(any_world)
+    add_session(any_world.diaz_id, DAY_3, DAY_3 + timedelta(minutes=40))
+    asked = ask_first(any_world)
+    other = ask(any_world, visit_type_id=any_world.vaccine_id)
+    drain()
+    assert starts(other) == [DAY_3 + timedelta(minutes=30)]
+    third = ask(any_world, visit_type_id=any_world.check_up_id, patient_id=any_world.bob_id, actor=any_world.bob)
+    drain()
+    accept_offer(actor=any_world.alice, offer_id=the_offer(asked).id)
+    assert (status(asked), status(third)) == ("booked", "booked")
+    check_invariants(db.session())
+
+
+def test_who_waits_for_the_answer_to_another_offer_first_is_told_later_that_nothing_fits(world: World) -> None:
+    one_time(world, at(9, day=8))
+    one_time(world, at(11, day=8))
+    first, second = ask_first(world), ask(world, visit_type_id=world.vaccine_id, is_ask_first=True)
+    drain()
+    assert (status(first), fresh(second).not_placed_because) == ("pending", "offer_open")
+    version = fresh(second).version
+    one_time(world, at(13, day=8))
+    drain()
+    assert fresh(second).version == version
+    accept_offer(actor=world.alice, offer_id=the_offer(first).id)
+    for hour in (11, 13):
+        book(world, at(hour, day=8), patient_id=world.bob_id, actor=world.bob)
+    serve_at(the_offer(first).expires_at)
+    assert [row.event.value for row in messages_of(second.id)] == ["request_received", "waitlisted"]
+    serve_at(at(0, day=6))
+    assert [row.event.value for row in messages_of(second.id)].count("waitlisted") == 1
+
+
 def test_nobody_is_booked_by_an_offer_into_hours_that_have_gone(world: World) -> None:
     session_id = one_time(world)
     visit = ask_first(world)

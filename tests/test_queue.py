@@ -29,7 +29,7 @@ from clinic_portal.models import (
     Status,
     VisitType,
 )
-from clinic_portal.scheduling import queue, serving
+from clinic_portal.scheduling import due, queue, serving
 from clinic_portal.scheduling.holds import hold_slot
 from clinic_portal.scheduling.search import Need, Search
 from clinic_portal.scheduling.sessions import refresh_sessions
@@ -156,7 +156,7 @@ def test_permuting_no_show_history_age_or_language_changes_nobodys_place(world: 
         deal()
         session = db.session()
         session.rollback()
-        assert queue._due_ids(session, NOW, [], 10) == [visit.id for visit in visits]
+        assert due.due_ids(session, NOW, [], 10) == [visit.id for visit in visits]
         session.rollback()
     drain()
     assert starts(*visits) == [at(9, day=1), at(9, 30, day=1), at(10, day=1), at(10, 30, day=1)]

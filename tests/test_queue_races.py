@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -41,7 +41,7 @@ def overtakes(ids: list[int]) -> list[tuple[int, int]]:
     """Pairs of requests that wish the same, where who stands behind got an earlier time, or one at all."""
     visits = [fresh(id_) for id_ in ids]
     visits.sort(key=lambda visit: (visit.target_at, visit.requested_at, visit.id))
-    late = at(23, day=99)
+    late = datetime.max.replace(tzinfo=UTC)
     return [
         (ahead.id, behind.id)
         for number, ahead in enumerate(visits)

@@ -12,8 +12,10 @@ from clinic_portal.database import db
 from clinic_portal.patient.reading import write_instant
 from clinic_portal.scheduling import booking
 from clinic_portal.scheduling.search import Search
+from tests.asking import ask, drain
 from tests.bookings import book, open_clinic
 from tests.statements import sent_statements
+from tests.test_queue import patients
 from tests.visitor import Visitor
 from tests.world import World, at
 
@@ -86,3 +88,15 @@ def test_reserving_without_a_page(clinic: World) -> None:
     booking.reserve_slot(actor=clinic.alice, search=search, starts_at=at(9, day=1), token="the-first-one")
     with statements(21, 21):
         booking.reserve_slot(actor=clinic.alice, search=search, starts_at=at(10, day=1), token="the-second-one")
+
+
+def test_a_batch_of_the_queue_asks_no_more_for_more_people(clinic: World) -> None:
+    asked: list[list[str]] = []
+    # The first finds nothing in memory yet.
+    for how_many in (1, 1, 4):
+        for patient_id in patients(how_many):
+            ask(clinic, patient_id, clinic.erin)
+        with sent_statements() as sent:
+            drain()
+        asked.append([" ".join(statement.split())[:60] for statement in sent if not statement.startswith("INSERT")])
+    assert asked[2] == asked[1]

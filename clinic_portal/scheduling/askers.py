@@ -21,6 +21,8 @@ from clinic_portal.models import (
     REMOTE,
     Appointment,
     ContinuityWish,
+    Hold,
+    HoldKind,
     Location,
     Origin,
     Patient,
@@ -76,6 +78,11 @@ _VISITS = (
     .where(Appointment.patient_id.in_(_IDS), Appointment.status.in_(ACTIVE), Appointment.starts_at > bindparam("since"))
     .order_by(Appointment.starts_at)
 )
+_OFFERED = (
+    select(Hold.patient_id, Hold.appointment_id, Hold.starts_at, Hold.ends_at)
+    .where(Hold.patient_id.in_(_IDS), Hold.kind == HoldKind.OFFER, Hold.closed_at.is_(None))
+    .where(Hold.expires_at > bindparam("now"))
+)
 
 
 @dataclass
@@ -88,6 +95,8 @@ class Asker:
     last_seen: tuple[int, datetime] | None = None
     last_seen_openly: tuple[int, datetime] | None = None
     visits: list[Any] = field(default_factory=list)
+    # What is offered to the patient now: another request of theirs must not make the answer impossible.
+    offered: list[OwnVisit] = field(default_factory=list)
     # By visit type.
     referrals: dict[int, tuple[Allowance, ...]] = field(default_factory=dict)
 
@@ -100,16 +109,13 @@ class Asker:
         return self.last_seen_openly if by is ActorKind.PROXY else self.last_seen
 
     def own_visits(self, now: datetime, without_id: int) -> list[OwnVisit]:
-        """What keeps the patient's time from now on, except one visit."""
-        return [
-            OwnVisit(visit.id, visit.starts_at, visit.ends_at)
-            for visit in self.visits
-            if visit.ends_at > now and visit.id != without_id
-        ]
+        """What keeps the patient's time from now on, except one visit and what is offered for it."""
+        visits = [OwnVisit(visit.id, visit.starts_at, visit.ends_at) for visit in self.visits if visit.ends_at > now]
+        return [each for each in (*visits, *self.offered) if each.appointment_id != without_id]
 
 
 def read_askers(session: Session, patient_ids: Iterable[int], now: datetime, days_back: int) -> dict[int, Asker]:
-    """Everybody of a batch by id, in five queries.
+    """Everybody of a batch by id, in six queries.
 
     Args: days_back, how old visits may be that still count.
     """
@@ -128,6 +134,8 @@ def read_askers(session: Session, patient_ids: Iterable[int], now: datetime, day
     since = now - timedelta(days=days_back + 1) - LONGEST_VISIT
     for row in run(session, _VISITS, {**ids, "since": since}):
         found[row.patient_id].visits.append(row)
+    for patient_id, *offered in run(session, _OFFERED, {**ids, "now": now}):
+        found[patient_id].offered.append(OwnVisit(*offered))
     for (patient_id, visit_type_id), referrals in allowances_of_all(session, ids["ids"]).items():
         found[patient_id].referrals[visit_type_id] = tuple(referrals)
     return found

@@ -42,7 +42,7 @@ from clinic_portal.scheduling.notes import allowed_note, clean_note
 from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.scheduling.privacy import privacy_of
 from clinic_portal.scheduling.referrals import give_back_referral, use_referral
-from clinic_portal.scheduling.request_rows import close_request_tasks, leave_queue
+from clinic_portal.scheduling.request_rows import close_request_tasks, leave_queue, withdraw_offers
 from clinic_portal.scheduling.search import Search, Terms, load_terms, own_visits
 from clinic_portal.scheduling.transitions import check_step
 from clinic_portal.scheduling.visits import TOLD, check_movable, give_back, lock_visit, time_to_give_back
@@ -412,7 +412,9 @@ def change_status(
         visit.sequence += 1
         dismiss_interpreter(db, visit)
         give_back_referral(db, visit)
-    if visit.is_request or to is Status.ENTERED_IN_ERROR:
+    if visit.wants_earlier:
+        withdraw_offers(db, visit, now)
+    if visit.is_request or visit.wants_earlier or to is Status.ENTERED_IN_ERROR:
         _end_waiting(db, actor, visit, to.value)
     _mark(visit, to, now, came_too_late)
     db.flush()

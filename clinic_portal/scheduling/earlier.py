@@ -12,7 +12,14 @@ from clinic_portal.languages import N_
 from clinic_portal.models import Appointment, Status
 from clinic_portal.notifications.request_outbox import wake_queue
 from clinic_portal.scheduling.promises import clinic_zone
-from clinic_portal.scheduling.request_rows import leave_queue, note_change, told, wait_anew, withdraw_offers
+from clinic_portal.scheduling.request_rows import (
+    close_request_tasks,
+    leave_queue,
+    note_change,
+    told,
+    wait_anew,
+    withdraw_offers,
+)
 from clinic_portal.scheduling.visits import check_movable, lock_visit
 from clinic_portal.scheduling.wishes import Wishes
 
@@ -39,6 +46,7 @@ def ask_for_earlier(db: Session, *, actor: Actor, appointment_id: int, wishes: W
     wait_anew(visit, now)
     visit.wants_earlier = True
     note_change(db, actor, "ask_earlier", visit, before, wishes.plain())
+    close_request_tasks(db, actor, [visit.id], "asked_anew")
     wake_queue()
     return visit
 
@@ -59,5 +67,6 @@ def keep_time(db: Session, *, actor: Actor, appointment_id: int) -> Appointment:
     withdraw_offers(db, visit, clock.now())
     leave_queue(visit)
     note_change(db, actor, "keep_time", visit, before)
+    close_request_tasks(db, actor, [visit.id], "kept")
     wake_queue()
     return visit

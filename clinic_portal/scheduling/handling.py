@@ -226,6 +226,9 @@ def place_by_hand(
     check_step(actor, visit.status, Status.BOOKED)
     withdraw_offers(db, visit, clock.now())
     overtake_calls(db, [visit.id])
+    if visit.triage_status is TriageStatus.WAITING:
+        # Whoever places it has looked at it.
+        _mark_triaged(visit, actor, TriageStatus.DONE)
     terms = load_terms(db, search_by_hand(visit, actor.kind))
     become_visit(db, actor, visit, place(db, terms, starts_at), "place_by_hand", terms.now)
     submissions.finish(db, submission_id, visit.id)

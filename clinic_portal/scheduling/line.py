@@ -22,7 +22,7 @@ from clinic_portal.models import (
     Task,
     TriageStatus,
 )
-from clinic_portal.scheduling.queue import ORDER
+from clinic_portal.scheduling.due import ORDER
 from clinic_portal.scheduling.request_rows import TASKS
 from clinic_portal.scheduling.waiting import Next, next_action, offer_for
 

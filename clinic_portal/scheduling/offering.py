@@ -17,10 +17,9 @@ from clinic_portal.scheduling.askers import Asker
 from clinic_portal.scheduling.assignment import Candidate
 from clinic_portal.scheduling.offer_times import SHORTEST, keep_until, step_for
 from clinic_portal.scheduling.picture import Picture
-from clinic_portal.scheduling.planning import Found, Nothing, plan
+from clinic_portal.scheduling.planning import NOTHING_FITS, OFFER_OPEN, OFFERS_THIS_WEEK, Found, Nothing, plan
 
 WEEK = timedelta(days=7)
-OFFER_OPEN, OFFERS_THIS_WEEK = "offer_open", "offers_this_week"
 # How many times that may not be offered are passed over before a request is left for later.
 PASSED = 60
 # From one instant to another.
@@ -112,7 +111,7 @@ def plan_offer(picture: Picture, row: Any, asker: Asker, now: datetime, book: Of
             until = keep_until(step, starts_at, now, found.terms.zones[free[0].location_id], settings)
             return ToOffer(chosen, starts_at, until, _rounds(book, found, free[0]) + 1)
         passed.add(starts_at)
-    return Nothing("nothing_fits")
+    return Nothing(NOTHING_FITS)
 
 
 def _rounds(book: OfferBook, found: Found, candidate: Candidate) -> int:

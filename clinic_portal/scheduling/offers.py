@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from clinic_portal import clock
@@ -225,9 +225,21 @@ def _wait_on(visit: Appointment, now: datetime) -> None:
 
 def offers_to_settle(session: Session, now: datetime) -> list[int]:
     """Open offers that stand no more: past their instant, or taken back with their hold. The visits they are for."""
-    is_over = or_(Offer.expires_at <= now, Hold.closed_at.is_not(None))
-    found = select(Offer.appointment_id).join(Offer.hold).where(Offer.state == OfferState.OPEN, is_over)
+    found = select(Offer.appointment_id).join(Offer.hold).where(*_is_over(now))
     return list(session.scalars(found.order_by(Offer.expires_at).limit(SETTLED_AT_ONCE)))
+
+
+def offer_over_since(session: Session, now: datetime) -> datetime | None:
+    """Since when the oldest open offer that stands no more has been over."""
+    ended_at = func.coalesce(Hold.closed_at, Offer.expires_at)
+    oldest: datetime | None = session.scalar(
+        select(func.min(ended_at)).select_from(Offer).join(Offer.hold).where(*_is_over(now))
+    )
+    return oldest
+
+
+def _is_over(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return Offer.state == OfferState.OPEN, or_(Offer.expires_at <= now, Hold.closed_at.is_not(None))
 
 
 @writing

@@ -52,6 +52,8 @@ class KindKey(NamedTuple):
     mode: Mode
     needs: frozenset[Need]
     is_new: bool
+    # A visit that is booked keeps its mode, whatever is offered since.
+    keeps_mode: bool = False
 
 
 @dataclass
@@ -85,7 +87,7 @@ class Picture:
     def kind(self, key: KindKey) -> Kind:
         """Everything about requests of one kind.
 
-        Raises: NotFound when the visit type is not offered, or no place fits the needs.
+        Raises: NotFound when the visit type is not offered, or no place fits the needs; ModeNotOffered.
         """
         if key not in self._kinds:
             self._kinds[key] = self._made(key)
@@ -93,7 +95,7 @@ class Picture:
 
     def _made(self, key: KindKey) -> Kind:
         search = Search(key.visit_type_id, needs=key.needs, mode=key.mode)
-        terms = load_terms(self._session, search, as_new=key.is_new)
+        terms = load_terms(self._session, search, as_new=key.is_new, keeps_mode=key.keeps_mode)
         tracks = [
             track
             for track in self._tracks_of(terms)

@@ -19,11 +19,11 @@ from clinic_portal.scheduling.request_rows import close_request_tasks, leave_que
 from clinic_portal.settings import load_settings, shown_window
 
 
-def settle(session: Session, visit: Appointment) -> None:
+def settle(session: Session, visit: Appointment, who_may_book: WhoMayBook) -> None:
     """What else a visit brings along that just got its time: a referral is used up, an interpreter is looked for."""
     assert visit.starts_at is not None
-    visit_type, location = session.get_one(VisitType, visit.visit_type_id), session.get_one(Location, visit.location_id)
-    if visit_type.who_may_book is WhoMayBook.REFERRED:
+    if who_may_book is WhoMayBook.REFERRED:
+        location = session.get_one(Location, visit.location_id)
         use_referral(session, visit, clock.local_date(visit.starts_at, location.zone))
     arrange_interpreter(session, visit)
 
@@ -42,6 +42,6 @@ def become_visit(
     leave_queue(visit)
     note_change(session, actor, action, visit, before)
     note_attempt(session, visit, placement, now)
-    settle(session, visit)
+    settle(session, visit, session.get_one(VisitType, visit.visit_type_id).who_may_book)
     close_request_tasks(session, actor, [visit.id], "booked")
     outbox.tell_booked(session, visit)

@@ -12,8 +12,8 @@ from typing import Any
 
 from clinic_portal import clock
 from clinic_portal.audit import ActorKind
-from clinic_portal.errors import DomainError
-from clinic_portal.models import ContinuityWish, Need, Origin
+from clinic_portal.errors import DomainError, ModeNotOffered
+from clinic_portal.models import ContinuityWish, Need, Origin, Status
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.askers import ASKED_BY, Asker, terms_for
 from clinic_portal.scheduling.assignment import Candidate, Placement, placement_of
@@ -23,6 +23,9 @@ from clinic_portal.scheduling.strips import first_cell_from
 from clinic_portal.scheduling.wishes import suiting_starts
 
 NOTHING_FITS, WINDOW_PAST, PATIENT_GONE = "nothing_fits", "window_past", "patient_gone"
+OFFER_OPEN, OFFERS_THIS_WEEK = "offer_open", "offers_this_week"
+# Passes by itself: the patient hears nothing of it, and so not yet that nothing fits.
+PASSING = (OFFER_OPEN, OFFERS_THIS_WEEK)
 ALTERNATIVES = 3
 # How many starts are looked at for them: some may meet the patient's other visits.
 LOOKS = 20
@@ -48,6 +51,11 @@ class Nothing:
     reason: str
     alternatives: tuple[tuple[datetime, int], ...] = ()
     again_at: datetime | None = None
+
+
+def is_unheard(row: Any) -> bool:
+    """Whether a patient has not yet been told that a request waits for a time."""
+    return row.status is not Status.WAITLIST or row.not_placed_because in (None, *PASSING)
 
 
 def search_of(row: Any) -> Search:
@@ -79,8 +87,7 @@ def plan(
         return Nothing(PATIENT_GONE)
     try:
         search = search_of(row)
-        is_new = asker.seen_as_told(search.by) is None
-        kind = picture.kind(KindKey(row.visit_type_id, search.mode, search.needs, is_new))
+        kind = _kind_of(picture, search, is_new=asker.seen_as_told(search.by) is None)
         terms = terms_for(kind, search, asker, now, None if search.moving_id is None else row.practitioner_id)
     except DomainError as refusal:
         return Nothing(refusal.code)
@@ -88,6 +95,17 @@ def plan(
         return Nothing(refused.code)
     clear_of = asker.own_visits(now, row.id) + [OwnVisit(0, low, high) for low, high in not_during]
     return _Look(picture, kind, terms, clear_of, row, not_before, frozenset(not_at)).found()
+
+
+def _kind_of(picture: Picture, search: Search, *, is_new: bool) -> Kind:
+    key = KindKey(search.visit_type_id, search.mode, search.needs, is_new)
+    try:
+        return picture.kind(key)
+    except ModeNotOffered:
+        if search.moving_id is None:
+            raise
+        # As its patient may move it to another time.
+        return picture.kind(key._replace(keeps_mode=True))
 
 
 class _Look:
@@ -114,7 +132,7 @@ class _Look:
         if self.terms.search.continuity is ContinuityWish.PREFER_SAME and self.terms.same_id is not None:
             best = self._rather_the_same(best, self.terms.same_id)
         if best is None:
-            return Nothing(self._reason(), self._alternatives(anybody))
+            return Nothing(self._reason(), self._alternatives(anybody) if is_unheard(self.row) else ())
         cell, fitting = best
         ranked = self.picture.rank(self.kind, self.terms, fitting, cell)
         return Found(ranked[0], ranked, self.terms)

@@ -280,10 +280,11 @@ _MOVED = select(Appointment.mode, Appointment.practitioner_id, Appointment.start
 )
 
 
-def load_terms(session: Session, search: Search, *, as_new: bool = False) -> Terms:
+def load_terms(session: Session, search: Search, *, as_new: bool = False, keeps_mode: bool = False) -> Terms:
     """Read the clinic's terms for one search: a handful of small queries, none of which grows with history.
 
-    Args: as_new, with nobody in particular: for somebody who was never here.
+    Args: as_new, with nobody in particular: for somebody who was never here. keeps_mode, for visits that are booked:
+    their mode stays, though it may not be offered any more.
     Raises: NotFound when the visit type or the place does not exist or is not offered; ModeNotOffered.
     """
     found = catalogue(session)
@@ -293,7 +294,7 @@ def load_terms(session: Session, search: Search, *, as_new: bool = False) -> Ter
     visit_type = next(iter(found.rows(_VISIT_TYPE, visit_type_id=search.visit_type_id)), None)
     if visit_type is None or not visit_type.is_active:
         raise NotFound(N_("This kind of appointment is not offered."))
-    if moved is None and search.mode not in offered_modes(visit_type.modes, settings):
+    if moved is None and not keeps_mode and search.mode not in offered_modes(visit_type.modes, settings):
         raise ModeNotOffered
     grid_min = settings.number("grid_min")
     patient = _patient(session, search)

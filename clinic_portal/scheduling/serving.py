@@ -29,9 +29,10 @@ from clinic_portal.scheduling.offers import make_offers
 from clinic_portal.scheduling.outlook import Outlook
 from clinic_portal.scheduling.picture import Picture
 from clinic_portal.scheduling.placing import settle
-from clinic_portal.scheduling.planning import NOTHING_FITS, PATIENT_GONE, Found, Nothing, plan
+from clinic_portal.scheduling.planning import NOTHING_FITS, PATIENT_GONE, Found, Nothing, is_unheard, plan
 from clinic_portal.scheduling.promises import clinic_zone
 from clinic_portal.scheduling.request_rows import close_request_tasks, leave_queue, lock_batch, next_escalation, told
+from clinic_portal.scheduling.search import OwnVisit
 from clinic_portal.settings import Settings, load_settings
 from clinic_portal.tasks import open_task
 
@@ -63,8 +64,9 @@ def serve(session: Session, rows: list[Appointment], now: datetime, outlook: Out
     batch = Batch(rows, askers, read_offer_book(session, rows, now), now)
     for turn in range(TRIES):
         outcomes = batch.planned(outlook.picture(session))
-        if not outlook.is_fresh and any(isinstance(each.what, Nothing) for each in outcomes):
-            # That nothing fits is said only after a look at the time as it is now.
+        if not outlook.is_fresh and any(_is_news(each) for each in outcomes):
+            # That nothing fits is said only after a look at the time as it is now. Whoever knows it already is tried
+            # again with whatever opened since.
             outcomes = batch.planned(outlook.renewed(session))
         _clear_dead_holds(session, outcomes, now)
         wanted = _wanted(outcomes)
@@ -89,7 +91,9 @@ class Batch:
     def planned(self, picture: Picture) -> list[Outcome]:
         """What each gets. Near times go first to those who want to be booked, then to those who want to be asked."""
         # Planned again, nothing of the plan before may be left.
-        askers = {id_: replace(asker, visits=list(asker.visits)) for id_, asker in self.askers.items()}
+        askers = {
+            id_: replace(asker, visits=[*asker.visits], offered=[*asker.offered]) for id_, asker in self.askers.items()
+        }
         book = replace(self.book, open_until=dict(self.book.open_until))
         found: dict[int, Outcome] = {}
         postponed = []
@@ -123,6 +127,8 @@ def _taken(
     picture.take(found.candidate)
     if isinstance(what, ToOffer):
         book.open_until[row.patient_id] = what.expires_at
+        placement = found.placement()
+        asker.offered.append(OwnVisit(row.id, placement.starts_at, placement.ends_at))
     else:
         asker.visits.append(_Booked.of(row, found))
     return Outcome(row, what)
@@ -153,6 +159,14 @@ def _found(outcome: Outcome) -> Found | None:
     if isinstance(outcome.what, ToOffer):
         return outcome.what.found
     return outcome.what if isinstance(outcome.what, Found) else None
+
+
+def _is_news(outcome: Outcome) -> bool:
+    """Whether something will be said, or written down, of a request that finds no time."""
+    row, what = outcome.row, outcome.what
+    if not isinstance(what, Nothing) or not row.is_request:
+        return False
+    return row.status is not Status.WAITLIST or row.not_placed_because != what.reason
 
 
 def _clear_dead_holds(session: Session, outcomes: Iterable[Outcome], now: datetime) -> None:
@@ -201,8 +215,9 @@ def _book(session: Session, outcomes: Sequence[Outcome], now: datetime, lost_rac
     record_all(session, SYSTEM, changes)
     close_request_tasks(session, SYSTEM, [row.id for row in rows], "booked")
     overtake_calls(session, [row.id for row in rows])
-    for row in rows:
-        settle(session, row)
+    for row, found in ((each.row, each.what) for each in outcomes):
+        assert isinstance(found, Found)
+        settle(session, row, found.terms.limits.rules.who_may_book)
     tell_booked_together(session, rows)
 
 
@@ -221,11 +236,11 @@ def _let_wait(session: Session, rows: Sequence[tuple[Appointment, Nothing]], now
     for row, nothing in rows:
         if not row.is_request:
             # A booked visit stays as it is, and nobody hears that nothing earlier was found.
-            row.next_try_at = min(nothing.again_at or tomorrow, tomorrow)
+            row.next_try_at, row.tries = min(nothing.again_at or tomorrow, tomorrow), 0
             continue
         # Whoever waits already hears no more of it.
-        is_first = row.status is not Status.WAITLIST or row.not_placed_because is None
-        before, is_news = told(row), is_first or row.not_placed_because != nothing.reason
+        is_first, is_news = is_unheard(row), _is_news(Outcome(row, nothing))
+        before = told(row)
         row.status, row.not_placed_because = Status.WAITLIST, nothing.reason
         row.next_try_at, row.tries = min(nothing.again_at or tomorrow, tomorrow), 0
         if is_news:
@@ -271,10 +286,12 @@ def _tomorrow(session: Session, now: datetime) -> datetime:
 def note_fault(session: Session, *, appointment_id: int) -> None:
     """Note that a request could not be served for a fault: it is tried again after a pause, then a person takes over.
 
+    A booked visit that would be earlier is tried again for as long as that may be: its patient has a time.
+
     Commits: the request; at the end a task and a message to the patient.
     Source: UC1.4.
     """
-    rows = [row for row in lock_batch(session, [appointment_id]) if row.is_request]
+    rows = [row for row in lock_batch(session, [appointment_id]) if row.is_request or row.wants_earlier]
     _put_off(session, rows, clock.now(), FAULT, load_settings(session))
 
 
@@ -286,7 +303,7 @@ def _put_off(session: Session, rows: Sequence[Appointment], now: datetime, reaso
         row.version += 1
         row.not_placed_because = reason
         row.next_try_at = now + _pause(row.tries)
-        if row.tries >= settings.number("queue_tries"):
+        if row.is_request and row.tries >= settings.number("queue_tries"):
             row.next_try_at = None
             given_up.append(row)
         attempts.append(_attempt(row, now, None, 0, TRIES if reason == LOST_RACES else 0, reason))

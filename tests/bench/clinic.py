@@ -212,6 +212,8 @@ def _visit(session: dict[str, Any], first: int, count: int, patient_id: int) -> 
 
 def _insert(db: Session, model: Any, rows: list[dict[str, Any]]) -> None:
     """Write rows in bulk; their ids are 1, 2, 3 and so on."""
+    if not rows:
+        return
     db.connection().execute(insert(model.__table__), rows)
     assert db.execute(select(func.max(model.__table__.c.id))).scalar_one() == len(rows)
 
