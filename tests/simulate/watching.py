@@ -22,7 +22,7 @@ from clinic_portal.models import (
     VisitType,
 )
 from clinic_portal.scheduling import masks
-from clinic_portal.scheduling.queue import may_be_placed, place_in_line
+from clinic_portal.scheduling.due import may_be_placed, place_in_line
 from clinic_portal.scheduling.strips import first_cell_from
 from clinic_portal.scheduling.wishes import suiting_starts
 from tests.simulate.clinic import CELL
