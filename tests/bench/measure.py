@@ -89,7 +89,7 @@ class Run:
         special, check_up = clinic.public_ids[clinic.special_id], clinic.public_ids[clinic.check_up_id]
         with server.portal(self.env, WEB_PROCESSES) as port:
             rows += self._pages(crew, "/healthz", port, "/healthz")
-            rows += self._pages(crew, "signed-in empty page (/appointments)", port, "/appointments", empty)
+            rows += self._pages(crew, "signed-in empty page (/account)", port, "/account", empty)
             size = self.plan.size
             for doctors, public_id in ((size.specialists, special), (size.practitioners, check_up)):
                 url = pages.times_url(public_id)
@@ -118,7 +118,7 @@ class Run:
         size = self.plan.size
         driver, writing = "commit of one row, driver alone", "commit of one row, @writing"
         core, core_all = (f"reserve_slot, {n} doctors do it" for n in (size.specialists, size.practitioners))
-        empty, page = "signed-in empty page (/appointments)", f"times page, 14 days, {size.specialists} doctors"
+        empty, page = "signed-in empty page (/account)", f"times page, 14 days, {size.specialists} doctors"
         page_all, over_http = (
             f"times page, 14 days, {size.practitioners} doctors",
             f"reservation, {size.practitioners} doctors (2 forms)",

@@ -52,7 +52,7 @@ WORDS = {
     "freed_used": "freed time used again, %",
     "overtakes": "overtakes",
     "spread": "workload between clinicians, standard deviation in points of %",
-    "seatable": "refused though seatable, %",
+    "seatable": "put on the list though seatable, % of all who came",
 }
 
 
@@ -77,7 +77,7 @@ def measure(session: Session, clinic: Clinic, story: Story, days: int) -> Measur
         freed_used=_freed_used(story, seen, until),
         overtakes=story.overtakes,
         spread=statistics.pstdev(_load_of(clinic, seen, offered, until)),
-        seatable=_percent(story.seatable, len(requests)),
+        seatable=_percent(story.seatable, story.asked),
     )
 
 
