@@ -10,7 +10,8 @@ from clinic_portal.demo.sign_ins import PASSWORD, SIGN_INS
 
 SIGNED_OUT = ("/", "/login", "/register", "/reset", "/privacy")
 OTHERS = ("/appointments", "/profile", "/people", "/account", "/account/code")
-OF_A_VISIT = ("", "/move", "/cancel")
+OF_A_VISIT = ("", "/move", "/cancel", "/earlier")
+OF_A_REQUEST = ("", "/withdraw")
 # What is chosen where the first answer leads out of the flow, or where the choice is to be a certain one.
 CHOICES = ("Me, ", "Check-up", "None of these apply", "Any of these", "No")
 EMAIL = dict(SIGN_INS)["A mother of two"]
@@ -25,12 +26,19 @@ def walk(page: Page, address: str) -> Iterator[str]:
     page.goto(f"{address}/login?next=/book/who")
     page.locator("#email").fill(EMAIL)
     page.locator("#password").fill(PASSWORD)
-    press(page)
+    with page.expect_navigation():
+        page.get_by_role("button", name="Sign in", exact=True).click()
     yield from book(page)
     visit = page.url.rpartition("/")[0]
     for path in OF_A_VISIT:
         page.goto(visit + path)
         yield f"/appointments/…{path}"
+    page.goto(f"{address}/ask")
+    yield from ask(page)
+    request = page.url.rpartition("/")[0]
+    for path in OF_A_REQUEST:
+        page.goto(request + path)
+        yield f"/requests/…{path}"
     for path in OTHERS:
         page.goto(address + path)
         yield path
@@ -51,8 +59,24 @@ def book(page: Page) -> Iterator[str]:
     raise RuntimeError(f"No visit was booked after {LONGEST_WAY} pages: {page.url}")
 
 
+def ask(page: Page) -> Iterator[str]:
+    """The same without choosing a time; the questions before have been looked at already."""
+    for _ in range(LONGEST_WAY):
+        if "/book/" not in page.url:
+            yield name_of(page)
+        if page.url.endswith("/sent"):
+            return
+        choose(page)
+        press(page)
+    raise RuntimeError(f"No request was sent after {LONGEST_WAY} pages: {page.url}")
+
+
 def choose(page: Page) -> None:
     """Take the first answer, or the one that leads on."""
+    times = page.locator("main input[data-time]")
+    if times.count():
+        times.first.check()
+        return
     boxes = page.locator("main input[type=radio], main input[type=checkbox]")
     for words in CHOICES:
         label = page.locator("main label").filter(has_text=words)
@@ -64,8 +88,9 @@ def choose(page: Page) -> None:
 
 
 def press(page: Page) -> None:
+    """The button that leads on is the last one; before it may stand some that change an answer."""
     with page.expect_navigation():
-        page.locator("main form button[type=submit]").first.click()
+        page.locator("main form button.nhsuk-button:visible").last.click()
 
 
 def name_of(page: Page) -> str:
