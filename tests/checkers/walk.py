@@ -11,7 +11,6 @@ from clinic_portal.demo.sign_ins import PASSWORD, SIGN_INS
 SIGNED_OUT = ("/", "/login", "/register", "/reset", "/privacy")
 OTHERS = ("/appointments", "/profile", "/people", "/account", "/account/code")
 OF_A_VISIT = ("", "/move", "/cancel", "/earlier")
-OF_A_REQUEST = ("", "/withdraw")
 # What is chosen where the first answer leads out of the flow, or where the choice is to be a certain one.
 CHOICES = ("Me, ", "Check-up", "None of these apply", "Any of these", "No")
 EMAIL = dict(SIGN_INS)["A mother of two"]
@@ -35,10 +34,6 @@ def walk(page: Page, address: str) -> Iterator[str]:
         yield f"/appointments/…{path}"
     page.goto(f"{address}/ask")
     yield from ask(page)
-    request = page.url.rpartition("/")[0]
-    for path in OF_A_REQUEST:
-        page.goto(request + path)
-        yield f"/requests/…{path}"
     for path in OTHERS:
         page.goto(address + path)
         yield path
