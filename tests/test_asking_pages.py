@@ -13,7 +13,17 @@ from werkzeug.test import TestResponse
 
 from clinic_portal import clock
 from clinic_portal.database import db, writing
-from clinic_portal.models import Appointment, ContactPoint, Mode, Offer, Patient, Status, VisitInvitation, VisitType
+from clinic_portal.models import (
+    Appointment,
+    ContactPoint,
+    ContinuityWish,
+    Mode,
+    Offer,
+    Patient,
+    Status,
+    VisitInvitation,
+    VisitType,
+)
 from clinic_portal.notifications import delivery
 from clinic_portal.notifications.captured import list_captured, read_captured
 from clinic_portal.scheduling.invitations import invite
@@ -358,6 +368,20 @@ def test_nobody_is_offered_earlier_times_who_wants_no_more(alice: Visitor, world
     drain()
     assert not offers(visit)
     assert not fresh(visit).wants_earlier
+
+
+def test_asking_for_an_earlier_time_keeps_with_whom_it_was_to_be(alice: Visitor, world: World) -> None:
+    open_clinic(world, 8)
+    visit = book(world, at(10, day=8))
+
+    @writing
+    def only_the_same(session: Session) -> None:
+        session.get_one(Appointment, visit.id).continuity_wish = ContinuityWish.SAME_ONLY
+
+    only_the_same()
+    alice.post(f"/appointments/{visit.public_id}/earlier", **SUITS)
+    assert fresh(visit).wants_earlier
+    assert fresh(visit).continuity_wish is ContinuityWish.SAME_ONLY
 
 
 def test_a_visit_too_near_to_be_moved_waits_for_nothing_earlier(alice: Visitor, world: World) -> None:

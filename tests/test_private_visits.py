@@ -33,6 +33,7 @@ from clinic_portal.patient.reading import write_instant
 from clinic_portal.scheduling import booking, holds
 from clinic_portal.scheduling.askers import read_askers, terms_for
 from clinic_portal.scheduling.continuity import SEEN_LAST
+from clinic_portal.scheduling.invitations import invite
 from clinic_portal.scheduling.picture import KindKey, Picture
 from clinic_portal.scheduling.privacy import set_private
 from clinic_portal.scheduling.search import Search, load_terms
@@ -287,6 +288,22 @@ def test_that_it_took_place_shows_in_nothing_that_the_mother_is_offered(
             asker = read_askers(db.session(), [cora_id], terms.now, 0)[cora_id]
             planned = terms_for(kind, search, asker, terms.now)
             assert (planned.familiar, planned.has_been_here) == (familiar, bool(familiar))
+
+
+def test_the_request_of_an_invitation_to_a_sensitive_visit_is_private_too(
+    cora_id: int, mother: Visitor, world: World
+) -> None:
+    @writing
+    def sensitive(session: Session) -> None:
+        session.get_one(VisitType, world.check_up_id).is_sensitive = True
+
+    sensitive()
+    invite(actor=world.erin, patient_id=cora_id, visit_type_id=world.check_up_id, token="an-invitation",
+           due_from=date(2026, 3, 3), due_until=date(2026, 3, 20), is_for_queue=True)  # fmt: skip
+    request = db.session().scalars(select(Appointment)).one()
+    assert request.is_private
+    assert request.public_id not in mother.get("/appointments").text
+    mother.get(f"/requests/{request.public_id}", 404)
 
 
 def test_a_time_that_it_takes_looks_taken_by_somebody(mother: Visitor, cora_id: int, world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flask import Response, request, url_for
 from werkzeug.datastructures import MultiDict
 
@@ -38,7 +40,9 @@ def ask_earlier(public_id: str) -> Response:
     form["first"] = wish_form.ASK_FIRST
     actor = actor_for(signed_in_account(), visit.patient_id)
     try:
-        ask_for_earlier(actor=actor, appointment_id=visit.id, wishes=wish_form.read_wishes(form))
+        # With whom is not asked here: what was wished before stays.
+        wishes = replace(wish_form.read_wishes(form), continuity=visit.continuity_wish)
+        ask_for_earlier(actor=actor, appointment_id=visit.id, wishes=wishes)
     except InvalidRequest as error:
         return _page(visit, form, error)
     return see_other(url_for("patient.appointment", public_id=public_id))

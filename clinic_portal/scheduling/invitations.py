@@ -37,6 +37,7 @@ from clinic_portal.scheduling.modes import way_asked
 from clinic_portal.scheduling.needs import needs_of
 from clinic_portal.scheduling.notes import clean_note
 from clinic_portal.scheduling.people import lock_patient
+from clinic_portal.scheduling.privacy import privacy_of_request
 from clinic_portal.scheduling.promises import clinic_zone
 from clinic_portal.scheduling.request_rows import next_escalation, told
 from clinic_portal.scheduling.requests import set_dates
@@ -187,7 +188,9 @@ def _request(
         patient_id=invitation.patient_id, visit_type_id=invitation.visit_type_id, status=Status.PROPOSED, version=1,
         sequence=0, origin=Origin.INVITATION, booked_by_account_id=actor.account_id, requested_at=now,
         priority_class=invitation.priority_class, next_try_at=now, wishes=search.wishes(),
-        safety_answer=terms.safety_kept(), **way_asked(search.mode, call_number), **within.columns(),
+        safety_answer=terms.safety_kept(),
+        is_private=privacy_of_request(session, actor, invitation.patient_id, invitation.visit_type_id),
+        **way_asked(search.mode, call_number), **within.columns(),
     )  # fmt: skip
     set_dates(session, visit)
     # Source: clinic.md 5: an invitation's target is the end of its days.
