@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock, leases, queues
+from clinic_portal.accounts.drafts import forget_old_drafts
 from clinic_portal.accounts.kept_forms import forget_old_forms
 from clinic_portal.accounts.sign_ins import forget_old_sign_ins
 from clinic_portal.accounts.throttle import forget_old_tries
@@ -137,6 +138,7 @@ DUTIES = (
     Duty("plan reminders", plan_all, _every(20)),
     Duty("ask for reviews of rights", ask_for_reviews, _nightly),
     Duty("forget typed forms", forget_old_forms, _every(600)),
+    Duty("forget drafts", forget_old_drafts, _every(600)),
     Duty("forget old tries", forget_old_tries, _nightly),
     Duty("forget old sign-ins", forget_old_sign_ins, _nightly),
     Duty("roll horizon", roll_horizon, _nightly, lease=timedelta(minutes=5)),

@@ -147,6 +147,7 @@ ADDRESSES: dict[str, Door] = {
     "/o/{offer_token}": LINK,
     # Appointments
     "/appointments": PATIENTS,
+    "/appointments/waiting": PATIENTS,
     "/appointments/{visit}": OWN,
     "/appointments/{visit}/booked": OWN,
     "/appointments/{visit}/moved": OWN,

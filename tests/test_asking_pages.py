@@ -134,7 +134,10 @@ def test_wishes_that_nobody_can_mean_are_told_and_kept(
 def test_the_same_kind_is_asked_for_once(alice: Visitor, world: World) -> None:
     first = send(alice, world)
     check = to_check(alice, world)
-    assert "already a request for this kind" in words_of(alice.submit(check, 409, note="again"))
+    refused = alice.submit(check, 409, note="again")
+    assert "already a request for this kind" in words_of(refused)
+    assert f'href="/requests/{first.public_id}"' in refused.text
+    assert "again" in refused.text
     assert asked().id == first.id
 
 
@@ -197,9 +200,26 @@ def test_who_waits_is_shown_the_nearest_times_outside_of_the_wishes(alice: Visit
     drain()
     page = alice.get(f"/requests/{visit.public_id}")
     assert "The nearest free times, outside of what you wished Tuesday 3 March, 9am" in words_of(page)
-    link = re.search(r'<li><a href="(/book/times\?[^"]+)">Tuesday 3 March, 9am', page.text)
+    link = re.search(r'<a href="(/book/times\?[^"]+)">See all free times', page.text)
     assert link is not None
     assert "Choose a day and time" in words_of(alice.get(link.group(1).replace("&amp;", "&")))
+    check = alice.follow(alice.submit(page, start="20260303T0900Z"))
+    assert "Check your answers before you book" in words_of(check)
+    alice.submit(check)
+    booked = fresh(visit)
+    assert (booked.status, booked.starts_at) == (Status.BOOKED, at(9, day=1)), "the request became that appointment"
+    assert asked().id == visit.id
+
+
+def test_the_nearest_times_are_those_next_to_the_wished_days(alice: Visitor, world: World) -> None:
+    for day in (1, 30, 31):
+        open_clinic(world, day)
+    visit = ask(world, from_on=date(2026, 3, 28), until_on=date(2026, 3, 31))
+    drain()
+    says = words_of(alice.get(f"/requests/{visit.public_id}"))
+    assert (
+        "outside of what you wished Wednesday 1 April, 10am Wednesday 1 April, 10:15am Thursday 2 April, 10am" in says
+    )
 
 
 # Changing and taking back
@@ -210,17 +230,17 @@ def test_what_was_asked_for_is_changed_and_the_place_in_the_line_stays(alice: Vi
     with clock.clock_at(at(10)):
         check = alice.follow(alice.get(f"/requests/{visit.public_id}/change", 303))
         assert "Check the changes" in words_of(check)
-        link = re.search(r'href="(/ask/when\?[^"]+)"', check.text)
-        assert link is not None
-        when = alice.get(link.group(1).replace("&amp;", "&"))
+        other_tab = alice.follow(alice.get(f"/requests/{visit.public_id}/change", 303))
+        when = alice.follow(alice.submit(check, change="when"))
         assert f'nhsuk-back-link" href="{check.request.path}?' in when.text
         check_again = alice.follow(alice.post(when.request.full_path, **{**SUITS, "weekdays": ["4"]}))
         alice.submit(check_again)
     changed = fresh(visit)
     assert changed.wish_parts == parts_mask([(4, DayPart.MORNING)])
     assert changed.requested_at == visit.requested_at
-    refused = alice.submit(check, 409)
+    refused = alice.submit(other_tab, 409)
     assert "changed" in words_of(refused)
+    assert alice.submit(check).headers["Location"] == f"/requests/{visit.public_id}", "sent already"
     assert fresh(visit).wish_parts == changed.wish_parts
 
 
@@ -231,7 +251,7 @@ def test_a_request_is_taken_back(alice: Visitor, world: World) -> None:
     assert fresh(visit).status == Status.PROPOSED
     ended = alice.follow(alice.submit(page, reason="feel_better"))
     assert fresh(visit).status == Status.CANCELLED
-    assert "This request has ended" in words_of(ended)
+    assert "This request was taken back" in words_of(ended)
     alice.submit(page, reason="feel_better")
     alice.get(f"/requests/{visit.public_id}/change", 404)
     alice.get(f"/requests/{visit.public_id}/sent", 303)
@@ -425,4 +445,5 @@ def test_what_the_clinic_asks_to_book_is_booked_by_the_patient_or_found_by_us(al
     assert "Please book an appointment" not in words_of(alice.get("/appointments"))
     drain()
     assert fresh(visit).starts_at == at(9, day=8)
-    alice.submit(check, 404, token="another-token-of-16")
+    assert alice.submit(check).headers["Location"] == f"/requests/{visit.public_id}", "sent already"
+    alice.post(re.sub("&token=[^&]+", "&token=another-token-of-16", check.request.full_path), 404)

@@ -273,11 +273,11 @@ def test_durations_of_new_patients_and_of_each_practitioner_are_kept(world: Worl
 
 
 def test_limits_of_booking_online_hold_for_requests_made_online(world: World) -> None:
-    setting("max_open_per_patient", 1, world.check_up_id)
     open_clinic(world)
     visit = ask(world, from_on=date(2026, 3, 20))
     drain()
-    book(world, at(9, day=1))
+    book(world, at(9, day=1), visit_type_id=world.vaccine_id)
+    setting("max_open_in_all", 1)
     edit(visit, wish_from=None, next_try_at=NOW)
     drain()
     assert (status(visit), fresh(visit).not_placed_because) == ("waitlist", "too_many_open_visits")

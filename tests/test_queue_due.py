@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy.orm import Session
 
 from clinic_portal import clock, jobs
-from clinic_portal.database import db
+from clinic_portal.database import db, writing
 from clinic_portal.models import Appointment, PriorityClass, Status, TriageStatus
 from clinic_portal.scheduling import due, handling, queue, serving
 from clinic_portal.scheduling.booking import change_status
@@ -22,7 +23,7 @@ from tests.test_jobs import app_with_queue, valkey_url  # noqa: F401
 from tests.test_offers import ask_first, one_time
 from tests.test_queue import ask_all, patients, serve_at, setting
 from tests.test_requests import set_up
-from tests.world import NOW, World, add_session, at
+from tests.world import NOW, World, add_patient, add_session, at
 
 
 def is_due() -> bool:
@@ -132,6 +133,11 @@ def test_a_request_that_rests_is_not_late_though_its_class_was_changed(world: Wo
     assert due.oldest_due_at(db.session(), later) is None
 
 
+@writing
+def somebody_else(session: Session) -> int:
+    return add_patient(session, "Carol", "Stone").id
+
+
 def test_when_no_worker_comes_the_sweep_gives_freed_time_and_ended_offers_on(
     world: World,
     app_with_queue: Flask,  # noqa: F811
@@ -141,7 +147,7 @@ def test_when_no_worker_comes_the_sweep_gives_freed_time_and_ended_offers_on(
         one_time(world)
         asked, other = ask_first(world), ask(world, world.bob_id, world.bob)
         add_session(world.diaz_id, at(9, day=1), at(9, 30, day=1))
-        taken = book(world, at(9, day=1), patient_id=world.bob_id, actor=world.bob)
+        taken = book(world, at(9, day=1), patient_id=somebody_else(), actor=world.erin)
         drain()
         with clock.clock_at(NOW + timedelta(hours=1)):
             cancel(world, taken)

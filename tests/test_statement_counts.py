@@ -66,7 +66,7 @@ def test_choosing_a_time_and_booking_it(alice: Visitor, clinic: World) -> None:
     alice.get(url)
     with statements(16, 17):
         kept = alice.post(url, start=write_instant(at(9, day=1)))
-    with statements(28, 29):
+    with statements(29, 30):
         alice.post(kept.headers["Location"])
 
 
@@ -86,7 +86,7 @@ def test_being_late_for_a_time(alice: Visitor, clinic: World) -> None:
 def test_reserving_without_a_page(clinic: World) -> None:
     search = Search(clinic.check_up_id, clinic.alice_id, account_id=clinic.accounts["alice"])
     booking.reserve_slot(actor=clinic.alice, search=search, starts_at=at(9, day=1), token="the-first-one")
-    with statements(21, 21):
+    with statements(22, 22):
         booking.reserve_slot(actor=clinic.alice, search=search, starts_at=at(10, day=1), token="the-second-one")
 
 

@@ -52,9 +52,9 @@ COLUMNS = (
 )
 TABLE = {
     #                    prop pend wait book arri fulf canc nosh error
-    "proposed":         "  .    C    C    C    S    .    P    .    S",
+    "proposed":         "  .    C    C    P    S    .    P    .    S",
     "pending":          "  C    .    C    P    .    .    P    .    S",
-    "waitlist":         "  .    C    .    C    .    .    P    .    S",
+    "waitlist":         "  .    C    .    P    .    .    P    .    S",
     "booked":           "  .    .    .    P    S    S    P    S    S",
     "arrived":          "  .    .    .    S    .    S    S    S    S",
     "fulfilled":        "  .    .    .    .    S    .    .    .    S",

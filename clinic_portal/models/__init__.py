@@ -85,7 +85,7 @@ from clinic_portal.models.schedule import (
     VisitTypeText,
     WhoMayBook,
 )
-from clinic_portal.models.sign_in import AuthenticatorApp, KeptForm, Passkey, RecoveryCode, SignIn
+from clinic_portal.models.sign_in import AuthenticatorApp, KeptForm, Passkey, RecoveryCode, RequestDraft, SignIn
 from clinic_portal.models.tasks import Task, TaskAttempt, TaskKind, TryOutcome
 
 __all__ = [
@@ -98,9 +98,9 @@ __all__ = [
     "HoldEnd", "HoldKind", "IdentityStatus", "KeptForm", "Lease", "Location", "LocationText", "Mode", "Modes", "Need",
     "NeedSource", "Notification", "Offer", "OfferState", "Origin", "Outcome", "Passkey", "Patient", "PatientAccess",
     "PatientNeed", "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerVisitType",
-    "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode", "Referral", "Relation", "ReleasePolicy", "Role",
-    "RoleGrant", "RoleName", "RuleKind", "ServedList", "SessionStatus", "Setting", "SignIn", "Status", "Submission",
-    "Task", "TaskAttempt", "TaskKind", "Throttle", "TriageStatus", "TryOutcome", "UTCDateTime", "VisitInvitation",
-    "VisitType", "VisitTypeText", "WhoMayBook", "columns_of", "fold", "id_from_reference", "new_public_id",
-    "years_between",
+    "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode", "Referral", "Relation", "ReleasePolicy",
+    "RequestDraft", "Role", "RoleGrant", "RoleName", "RuleKind", "ServedList", "SessionStatus", "Setting", "SignIn",
+    "Status", "Submission", "Task", "TaskAttempt", "TaskKind", "Throttle", "TriageStatus", "TryOutcome", "UTCDateTime",
+    "VisitInvitation", "VisitType", "VisitTypeText", "WhoMayBook", "columns_of", "fold", "id_from_reference",
+    "new_public_id", "years_between",
 ]  # fmt: skip

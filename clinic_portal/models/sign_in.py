@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from clinic_portal.models.base import Base, BigId, UTCDateTime, new_public_id
@@ -79,5 +79,17 @@ class KeptForm(Base):
     __table_args__ = (Index("ix_kept_forms_account_id", "account_id"),)
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    sealed: Mapped[str] = mapped_column(Text)
+    kept_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class RequestDraft(Base):
+    """What is written so far on the form of a request, while another answer is changed: sealed, for a short time."""
+
+    __tablename__ = "request_drafts"
+    __table_args__ = (UniqueConstraint("account_id", "token"),)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    token: Mapped[str] = mapped_column(String(64))
     sealed: Mapped[str] = mapped_column(Text)
     kept_at: Mapped[datetime] = mapped_column(UTCDateTime)

@@ -10,6 +10,7 @@ from clinic_portal.patient import (
     checking,
     earlier,
     emergency,
+    home,
     mail_language,
     mail_links,
     modes,
@@ -24,7 +25,9 @@ from clinic_portal.patient import (
     reading,
     refusals,
     requests,
+    sending,
     visits,
+    waiting,
 )
 from clinic_portal.patient.blueprint import blueprint
 
@@ -32,9 +35,8 @@ __all__ = ["install"]
 
 # Views register themselves when their modules are read.
 VIEWS = (
-    questions, needs, emergency, modes, booking, checking, moving, visits, asking, requests, offers,
-    earlier, refusals, profile, mail_language, people,
-    own_record, privacy, mail_links,
+    home, questions, needs, emergency, modes, booking, checking, moving, visits, asking, sending, requests, waiting,
+    offers, earlier, refusals, profile, mail_language, people, own_record, privacy, mail_links,
 )  # fmt: skip
 
 

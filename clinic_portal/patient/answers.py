@@ -14,6 +14,7 @@ from clinic_portal import clock
 from clinic_portal.accounts import actor_for, patients_for, public_id_now
 from clinic_portal.database import db, remembered
 from clinic_portal.errors import ModeNotOffered, NotAllowed, NotBookableOnline, NotFound
+from clinic_portal.languages import N_
 from clinic_portal.models import (
     MODE_BIT,
     REMOTE,
@@ -29,12 +30,21 @@ from clinic_portal.models import (
     Practitioner,
     PractitionerVisitType,
     SessionStatus,
+    VisitInvitation,
     VisitType,
 )
-from clinic_portal.patient.reading import read_continuity, read_mode, read_public_id, read_safety, write_safety
+from clinic_portal.patient.reading import (
+    read_continuity,
+    read_mode,
+    read_public_id,
+    read_safety,
+    read_token,
+    write_safety,
+)
 from clinic_portal.patient.wish_form import read_wishes, write_wishes
 from clinic_portal.profile.needs_form import read_ticked
 from clinic_portal.scheduling import masks
+from clinic_portal.scheduling.invitations import open_invitations
 from clinic_portal.scheduling.modes import offered_modes
 from clinic_portal.scheduling.safety import SafetyAnswer, from_kept
 from clinic_portal.scheduling.search import Search, Terms, load_terms
@@ -59,12 +69,15 @@ class Answers:
     continuity: ContinuityWish = ContinuityWish.NONE
     # The kept time whose answers are being changed.
     kept_id: str | None = None
-    # Whether the clinic is asked for an appointment, instead of a time being chosen; and for which request or
-    # invitation, if there is one already.
+    # What the clinic asked to book, if it did.
+    invitation_id: str | None = None
+    # Whether the clinic is asked for an appointment, instead of a time being chosen; and which request is changed, if
+    # there is one already.
     asks: bool = False
     wishes: Wishes | None = None
     request_id: str | None = None
-    invitation_id: str | None = None
+    # Of the form that sends it in the end: whoever goes back and sends it again has sent it once.
+    token: str | None = None
     # Whether there was anything to choose from.
     has_several_people: bool = True
     has_several_modes: bool = True
@@ -89,12 +102,14 @@ class Answers:
             found["same"] = self.continuity.value
         if self.kept_id:
             found["kept"] = self.kept_id
+        if self.invitation_id:
+            found["invitation"] = self.invitation_id
         return found | self._asked()
 
     def _asked(self) -> dict[str, str | list[str]]:
         if not self.asks:
             return {}
-        named = {"request": self.request_id, "invitation": self.invitation_id}
+        named = {"request": self.request_id, "token": self.token}
         found: dict[str, str | list[str]] = {"ask": "yes", **{name: one for name, one in named.items() if one}}
         return found | (write_wishes(self.wishes) if self.wishes else {})
 
@@ -112,7 +127,12 @@ class Answers:
             account_id=account.id,
             by=actor_for(account, self.patient.id).kind,
             safety=self.safety,
+            invitation_id=self._invitation().id if self.invitation_id else None,
         )
+
+    def _invitation(self) -> VisitInvitation:
+        assert self.patient is not None
+        return invitation_for(self.patient.id, self.invitation_id or "")
 
     def url(self, endpoint: str, **more: str) -> str:
         """The address of a page that goes on from these answers."""
@@ -178,6 +198,7 @@ def read_answers(account: Account, values: MultiDict[str, str], *, asks_limits: 
         needs=read_ticked(values.getlist("needs")),
         continuity=read_continuity(values.get("same")),
         kept_id=read_public_id(kept) if (kept := values.get("kept")) else None,
+        invitation_id=read_public_id(invited) if (invited := values.get("invitation")) else None,
         has_several_people=only is None,
         **(_asking(values) if values.get("ask") else {}),
     )
@@ -194,8 +215,13 @@ def read_answers(account: Account, values: MultiDict[str, str], *, asks_limits: 
 
 def _asking(values: MultiDict[str, str]) -> dict[str, Any]:
     """What an address says about a request to the clinic."""
-    ids = {f"{name}_id": read_public_id(one) for name in ("request", "invitation") if (one := values.get(name))}
-    return {"asks": True, "wishes": read_wishes(values) if values.get("weekdays") else None, **ids}
+    request_id, token = values.get("request"), values.get("token")
+    return {
+        "asks": True,
+        "wishes": read_wishes(values) if values.get("weekdays") else None,
+        "request_id": read_public_id(request_id) if request_id else None,
+        "token": read_token(token) if token else None,
+    }
 
 
 def with_patient(answers: Answers, patients: list[Patient], public_id: str) -> Answers:
@@ -207,7 +233,12 @@ def with_patient(answers: Answers, patients: list[Patient], public_id: str) -> A
     found = known.get(wanted) or known.get(public_id_now(wanted))
     if found is None:
         raise NotFound
-    return replace(answers, patient=found, safety=None)
+    return _for_another(replace(answers, patient=found, safety=None), answers.patient, found)
+
+
+def _for_another(answers: Answers, before: Patient | VisitType | None, now: Patient | VisitType) -> Answers:
+    """An invitation is for one person and one kind of visit."""
+    return answers if before in (None, now) else replace(answers, invitation_id=None)
 
 
 def with_visit_type(account: Account, answers: Answers, public_id: str, *, asks_limits: bool = True) -> Answers:
@@ -222,6 +253,7 @@ def with_visit_type(account: Account, answers: Answers, public_id: str, *, asks_
         raise NotFound
     if asks_limits and (refusal := refusal_of(account, replace(answers, visit_type=found))):
         raise refusal
+    answers = _for_another(answers, answers.visit_type, found)
     modes = modes_for(db.session(), found)
     if len(modes) == 1:
         return with_mode(replace(answers, visit_type=found, safety=None), modes[0])
@@ -294,10 +326,27 @@ def answers_of(account: Account, hold: Hold) -> Answers:
         needs=frozenset(Need(value) for value in hold.wishes["needs"]),
         mode=hold.mode,
         continuity=ContinuityWish(hold.wishes["continuity"]),
+        invitation_id=_invitation_of(hold),
         has_several_people=len(patients_for(account)) > 1,
         has_several_modes=len(modes_for(db.session(), hold.visit_type)) > 1,
         has_several_places=not is_remote and has_several_places(db.session(), hold.visit_type),
     )
+
+
+def _invitation_of(hold: Hold) -> str | None:
+    """The invitation for which a time is kept; one that has been used or taken back meanwhile limits nothing more."""
+    if (invitation_id := hold.wishes.get("invitation_id")) is None:
+        return None
+    found = db.session().get(VisitInvitation, invitation_id)
+    return found.public_id if found is not None and found.is_open(clock.now()) else None
+
+
+def invitation_for(patient_id: int, public_id: str) -> VisitInvitation:
+    """One of the open invitations of a patient. Raises: NotFound."""
+    found = {one.public_id: one for one in open_invitations(db.session(), [patient_id])}
+    if public_id not in found:
+        raise NotFound(N_("This invitation cannot be used any more."))
+    return found[public_id]
 
 
 _IS_DONE = (
@@ -331,7 +380,7 @@ def refusal_of(account: Account, answers: Answers) -> NotBookableOnline | None:
         return None
     # The limits are the same in every mode.
     mode = offered_modes(answers.visit_type.modes, load_settings(db.session()))[0]
-    anyhow = replace(answers, mode=mode, any_place=True, location=None, needs=frozenset())
+    anyhow = replace(answers, mode=mode, any_place=True, location=None, needs=frozenset(), invitation_id=None)
     return terms_for(anyhow.search(account)).refusal()
 
 

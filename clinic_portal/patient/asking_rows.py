@@ -21,51 +21,50 @@ Row = dict[str, Any]
 
 
 def rows_of(answers: Answers) -> list[Row]:
-    """Everything that is asked for; each row with the address where it is changed, or None."""
+    """Everything that is asked for; each row with the name of what one changes there, or None."""
     patient, visit_type, wishes = answers.patient, answers.visit_type, answers.wishes
     assert patient is not None
     assert visit_type is not None
     assert wishes is not None
     # Who is asked for, and what an invitation is for, stays.
-    is_free = answers.request_id is None and answers.invitation_id is None
-    who = answers.url("patient.who") if answers.has_several_people and is_free else None
+    who = "who" if answers.request_id is None and answers.invitation_id is None else None
     return [
         *([_row(_("For"), [patient.full_name], who)] if answers.has_several_people else []),
         _row(_("What for"), [text_of(db.session(), visit_type.id).name],
-             answers.url("patient.visit_type") if answers.invitation_id is None else None),
-        *([_row(_("Emergency check"), [_("None of these apply")], answers.url("patient.emergency"))]
+             "visit_type" if answers.invitation_id is None else None),
+        *([_row(_("Emergency check"), [_("None of these apply")], "emergency")]
           if answers.safety and visit_type.may_be_acute else []),
         *_how_and_where(answers),
-        _row(_("Your needs"), _needs(answers, patient.id), answers.url("patient.help_needed", change="yes")),
-        *wish_rows(wishes, answers.continuity, answers.url("patient.wish")),
+        _row(_("Your needs"), _needs(answers, patient.id), "help"),
+        *wish_rows(wishes, answers.continuity, "when"),
         _row(_("How we reach you"), [way_told(patient)], None),
     ]  # fmt: skip
 
 
-def wish_rows(wishes: Wishes, continuity: ContinuityWish, change_url: str | None = None) -> list[Row]:
+def wish_rows(wishes: Wishes, continuity: ContinuityWish, change: str | None = None) -> list[Row]:
     """When and with whom, and what happens once a time is free."""
     first = _("We ask you first") if wishes.is_ask_first else _("We book it and tell you")
     return [
-        _row(_("When"), when_wished(wishes), change_url),
-        _row(_("You must know"), [warning_told(wishes.min_warning_min)], change_url),
-        *([_row(_("Who with"), [_(CONTINUITY_WORDS[continuity])], change_url)]
+        _row(_("When"), when_wished(wishes), change),
+        _row(_("You must know"), [warning_told(wishes.min_warning_min)], change),
+        *([_row(_("Who with"), [_(CONTINUITY_WORDS[continuity])], change)]
           if continuity is not ContinuityWish.NONE else []),
-        _row(_("When a time is free"), [first], change_url),
+        _row(_("When a time is free"), [first], change),
     ]  # fmt: skip
 
 
-def _row(key: str, lines: list[str], change_url: str | None) -> Row:
-    return {"key": key, "lines": lines, "change_url": change_url}
+def _row(key: str, lines: list[str], change: str | None) -> Row:
+    return {"key": key, "lines": lines, "change": change}
 
 
 def _how_and_where(answers: Answers) -> list[Row]:
     assert answers.mode is not None
-    change = answers.url("patient.how") if answers.has_several_modes else None
+    change = "how" if answers.has_several_modes else None
     rows = [_row(_("How"), [_(MODE_WORDS[answers.mode])], change)] if answers.mode in REMOTE or change else []
     if answers.mode in REMOTE:
         return rows
     place = answers.location.name if answers.location else _("Any of our places")
-    return [*rows, _row(_("Where"), [place], answers.url("patient.place") if answers.has_several_places else None)]
+    return [*rows, _row(_("Where"), [place], "place" if answers.has_several_places else None)]
 
 
 def _needs(answers: Answers, patient_id: int) -> list[str]:

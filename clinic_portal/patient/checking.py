@@ -30,6 +30,7 @@ from clinic_portal.patient.choosing import Choosing, show_busy, show_taken, show
 from clinic_portal.patient.going_on import back_at_check, leave_check
 from clinic_portal.patient.moving import choosing_to_move
 from clinic_portal.patient.private import asks_private, is_private, private_answer
+from clinic_portal.patient.questions import change_url
 from clinic_portal.patient.reading import read_public_id
 from clinic_portal.patient.refusals import show_not_online
 from clinic_portal.scheduling.booking import move_appointment, reserve_slot
@@ -37,16 +38,6 @@ from clinic_portal.scheduling.checkout import keep_written
 from clinic_portal.scheduling.notes import NoteRefused
 from clinic_portal.web import page, see_other
 from clinic_portal.wording import say
-
-# What is changed on a page of its own, by the name of its row.
-QUESTIONS = {
-    "who": "patient.who",
-    "visit_type": "patient.visit_type",
-    "emergency": "patient.emergency",
-    "how": "patient.how",
-    "place": "patient.place",
-    "help": "patient.help_needed",
-}
 
 
 @blueprint.get("/check/<public_id>")
@@ -78,7 +69,7 @@ def _check_page(account: Account, kept: Hold, note: str, private: bool | None, p
         asks_note=_asks_note(kept),
         note=note,
         max_note=MAX_NOTE,
-        asks_private=asks_private(account, kept),
+        asks_private=kept.appointment_id is None and asks_private(account, kept.patient_id),
         is_private=is_private(kept) if private is None else private,
         title=_("Check the new time") if moved else _("Check your answers before you book"),
         button=_("Move appointment") if moved else _("Book appointment"),
@@ -102,7 +93,7 @@ def confirm(public_id: str) -> Response:
     """Book the time that was kept, or move the visit there. The same form again leads to the same visit."""
     account = signed_in_account()
     kept = hold_for(account, read_public_id(public_id))
-    note, private = request.form.get("note", ""), private_answer(account, kept)
+    note, private = request.form.get("note", ""), private_answer(account, kept.patient_id)
     if what := request.form.get("change"):
         return _change(account, kept, what, note, private)
     number = request.form.get("number") or number_of(kept)
@@ -144,11 +135,7 @@ def _change(account: Account, kept: Hold, what: str, note: str, private: bool | 
     if what == "contact":
         leave_check(kept)
         return see_other(_profile_url(account, kept))
-    if what not in QUESTIONS:
-        raise NotFound
-    # Needs that are known are asked about only by who wants to change them.
-    more = {"change": "yes"} if what == "help" else {}
-    return see_other(replace(answers_of(account, kept), kept_id=kept.public_id).url(QUESTIONS[what], **more))
+    return see_other(change_url(replace(answers_of(account, kept), kept_id=kept.public_id), what))
 
 
 def _profile_url(account: Account, kept: Hold) -> str:

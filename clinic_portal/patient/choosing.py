@@ -25,7 +25,7 @@ from clinic_portal.scheduling.search import Search, Terms
 from clinic_portal.scheduling.times import FreeTime, is_known_as_taken, nearest_alternatives
 from clinic_portal.unchanged import kept_while_unchanged
 from clinic_portal.web import page, see_other
-from clinic_portal.wording import say, when_told
+from clinic_portal.wording import date_short, say, when_told
 
 CONTINUITY_WORDS = {
     ContinuityWish.NONE: N_("Anybody who is free"),
@@ -258,6 +258,7 @@ def _described(choosing: Choosing, terms: Terms, choice: days.Choice) -> dict[st
         "mode_words": None if terms.search.mode is Mode.IN_PERSON else _(MODE_WORDS[terms.search.mode]),
         "place_name": choosing.place_name,
         "kept": {"note": choosing.note, "number": choosing.call_number, "is_private": choosing.is_private},
+        "due": [date_short(day) for day in terms.due] if terms.due else None,
         "same": _same(choosing, terms),
         "missing": None,
         "back_url": choosing.back_url,

@@ -50,7 +50,11 @@ def _is_private(invitation: VisitInvitation) -> bool:
 
 
 def _card(one: VisitInvitation, for_whom: str | None) -> InvitedCard:
-    about: dict[str, Any] = {"patient": one.patient.public_id, "visit_type": one.visit_type.public_id}
+    about: dict[str, Any] = {
+        "patient": one.patient.public_id,
+        "visit_type": one.visit_type.public_id,
+        "invitation": one.public_id,
+    }
     return InvitedCard(
         visit_name=text_of(db.session(), one.visit_type_id).name,
         for_whom=for_whom,
@@ -58,5 +62,5 @@ def _card(one: VisitInvitation, for_whom: str | None) -> InvitedCard:
         first=date_short(one.due_from),
         last=date_short(one.due_until),
         book_url=url_for("patient.times", **about),
-        ask_url=url_for("patient.ask_us", invitation=one.public_id, ask="yes", **about),
+        ask_url=url_for("patient.ask_us", ask="yes", **about),
     )

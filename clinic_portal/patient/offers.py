@@ -40,7 +40,7 @@ class OfferCard:
     place: Place | None
     mode: str
     visit_name: str | None
-    # The time that stays until the offered one is taken; None for a request.
+    # The time that the patient has, unless it is the offered one by now; None for a request.
     keeps: str | None
 
 
@@ -58,14 +58,14 @@ def answer_offer(public_id: str) -> Response:
     offered = _own(public_id)
     url = url_for("patient.offer", public_id=public_id)
     actor = actor_for(signed_in_account(), offered.visit.patient_id)
-    answer = accept_offer if _takes() else decline_offer
+    answer, had_time = accept_offer if _takes() else decline_offer, offered.visit.starts_at is not None
     try:
         visit = answer(actor=actor, offer_id=offered.offer.id)
     except OfferGone:
         return _show(_own(public_id), url, is_by_link=False, refused=True)
     except PatientBusy:
         return _show(_own(public_id), url, is_by_link=False, is_busy=True)
-    return see_other(_after(visit))
+    return see_other(_after(visit, "patient.moved" if had_time else "patient.booked", is_taken=answer is accept_offer))
 
 
 def _own(public_id: str) -> Offered:
@@ -75,11 +75,11 @@ def _own(public_id: str) -> Offered:
     return offered
 
 
-def _after(visit: Appointment) -> str:
+def _after(visit: Appointment, done: str = "patient.appointment", *, is_taken: bool = False) -> str:
     """Where the answer can be seen."""
     if visit.is_request:
         return url_for("patient.request_page", public_id=visit.public_id)
-    return url_for("patient.booked", public_id=visit.public_id)
+    return url_for(done if is_taken else "patient.appointment", public_id=visit.public_id)
 
 
 @blueprint.get(LINK)
@@ -132,6 +132,7 @@ def _show(
         is_busy=is_busy,
         offer=None if offered.standing is Standing.NOT_YOURS else _card(offered, is_by_link=is_by_link),
         is_request=visit.is_request,
+        wants_earlier=visit.wants_earlier,
         post_url=post_url,
         go_on_url=_after(visit) if visit.is_request or visit.starts_at else url_for("patient.appointments"),
     )
@@ -148,7 +149,7 @@ def _card(offered: Offered, *, is_by_link: bool) -> OfferCard:
         place=place_of(location) if is_told and visit.mode not in REMOTE else None,
         mode=visit.mode.value,
         visit_name=text_of(db.session(), visit.visit_type_id).name if is_told and not is_by_link else None,
-        keeps=_keeps(offered) if offered.standing is Standing.OPEN else None,
+        keeps=_keeps(offered) if offered.standing is not Standing.TAKEN else None,
     )
 
 

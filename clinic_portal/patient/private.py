@@ -13,10 +13,10 @@ from clinic_portal.patient.reading import read_private
 from clinic_portal.scheduling.privacy import is_acted_for, is_private_by_default
 
 
-def asks_private(account: Account, kept: Hold) -> bool:
+def asks_private(account: Account, patient_id: int) -> bool:
     """Whether there is anybody to keep a new visit from, and the patient is asking."""
-    is_own = actor_for(account, kept.patient_id).kind is ActorKind.PATIENT
-    return kept.appointment_id is None and is_own and is_acted_for(db.session(), kept.patient_id)
+    is_own = actor_for(account, patient_id).kind is ActorKind.PATIENT
+    return is_own and is_acted_for(db.session(), patient_id)
 
 
 def is_private(kept: Hold) -> bool:
@@ -25,7 +25,7 @@ def is_private(kept: Hold) -> bool:
     return is_private_by_default(db.session(), kept.patient_id, day, is_sensitive=kept.visit_type.is_sensitive)
 
 
-def private_answer(account: Account, kept: Hold) -> bool | None:
+def private_answer(account: Account, patient_id: int) -> bool | None:
     """What was answered, where it was asked: the box that is not ticked sends nothing by itself."""
     given = request.form.getlist("private")
-    return read_private(given[-1]) if given and asks_private(account, kept) else None
+    return read_private(given[-1]) if given and asks_private(account, patient_id) else None

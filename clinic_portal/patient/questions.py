@@ -10,7 +10,7 @@ from flask import Response, request
 
 from clinic_portal.accounts import rights_of, signed_in, signed_in_account
 from clinic_portal.database import db
-from clinic_portal.errors import NotBookableOnline, TooManyOpenVisits, TooSoonAfterLast
+from clinic_portal.errors import NotBookableOnline, NotFound, TooManyOpenVisits, TooSoonAfterLast
 from clinic_portal.languages import _
 from clinic_portal.models import Location, PatientAccess, Relation, VisitType
 from clinic_portal.patient.answers import (
@@ -30,11 +30,25 @@ from clinic_portal.visit_texts import text_of
 from clinic_portal.web import page, see_other
 from clinic_portal.wording import say
 
+# What is changed on a page of its own, by the name of its row.
+QUESTIONS = {
+    "who": "patient.who",
+    "visit_type": "patient.visit_type",
+    "emergency": "patient.emergency",
+    "how": "patient.how",
+    "place": "patient.place",
+    "help": "patient.help_needed",
+    "when": "patient.wish",
+}
 
-@blueprint.get("/")
-def home() -> Response:
-    """What one can do here; open to everybody."""
-    return page("patient/home.html")
+
+def change_url(answers: Answers, what: str) -> str:
+    """The page on which one answer is changed. Raises: NotFound."""
+    if what not in QUESTIONS:
+        raise NotFound
+    # Needs that are known are asked about only by who wants to change them.
+    more = {"change": "yes"} if what == "help" else {}
+    return answers.url(QUESTIONS[what], **more)
 
 
 @blueprint.route("/book/who", methods=["GET", "POST"])

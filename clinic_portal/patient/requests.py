@@ -6,96 +6,33 @@ The page looks by itself while it is open, for some minutes; without scripts its
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 from flask import Response, make_response, request, url_for
 
 from clinic_portal import clock
-from clinic_portal.accounts import actor_for, appointment_for, open_requests_for, signed_in, signed_in_account
+from clinic_portal.accounts import actor_for, appointment_for, signed_in, signed_in_account
 from clinic_portal.database import db
 from clinic_portal.errors import DomainError, InvalidRequest, NotFound
-from clinic_portal.languages import N_, _
-from clinic_portal.models import Account, Appointment, Location, Mode, Need, Status
+from clinic_portal.languages import _
+from clinic_portal.models import Account, Appointment, CancelledBy, Location, Mode, Need, Status
 from clinic_portal.patient.answers import Answers, has_several_places, modes_for, terms_for
 from clinic_portal.patient.asking_rows import Row, wish_rows
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.cards import card_of, names_of
 from clinic_portal.patient.mode_words import MODE_WORDS
 from clinic_portal.patient.reading import read_public_id, read_reason, read_token, reason_options
+from clinic_portal.patient.waiting import LOOKS_EVERY_S, LOOKS_FOR, looking_since, state_of, waiting_card
 from clinic_portal.scheduling.handling import resume_request
-from clinic_portal.scheduling.promises import clinic_zone
+from clinic_portal.scheduling.nearest import nearest_times
 from clinic_portal.scheduling.requests import withdraw_request
 from clinic_portal.scheduling.safety import from_kept
-from clinic_portal.scheduling.times import first_free_day, free_days
-from clinic_portal.scheduling.waiting import Next, RequestCard, request_card
 from clinic_portal.scheduling.wishes import wishes_of
-from clinic_portal.settings import load_settings, shown_window
 from clinic_portal.web import page, see_other
 from clinic_portal.web.pages import htmx
-from clinic_portal.wording import day_and_time, say, when_told
-
-LOOKS_EVERY_S = 5
-LOOKS_FOR = timedelta(minutes=10)
-OTHER_TIMES = 3
-# What is said of each state; `answer_by` is when the clinic answers at the latest.
-NEXT_WORDS = {
-    Next.LOOK_AT_IT: N_("Somebody at the clinic reads your request first. We answer by %(answer_by)s."),
-    Next.PLACE_BY_HAND: N_("Somebody at the clinic looks for a time for you. We answer by %(answer_by)s."),
-    Next.ASK_PATIENT: N_(
-        "We offered you times and did not hear from you. We offer you no more until you tell us to go on."
-    ),
-    Next.ANSWER_OFFER: N_("A time is free for you. Take it, or let it pass."),
-    Next.BEING_PLACED: N_("We are looking for a time now. We answer by %(answer_by)s, mostly much sooner."),
-    Next.TRIED_AGAIN: N_("It takes longer than usual. We keep trying, and answer by %(answer_by)s."),
-    Next.WAITS_FOR_TIME: N_(
-        "Nothing that suits you is free at the moment. You are on the waiting list: as soon as a time is freed, we "
-        "tell you. You need not do anything."
-    ),
-    Next.DEFERRED: N_(
-        "We have put your request off for some days, and go on by ourselves. Call us if that is too late."
-    ),
-}
-
-
-@dataclass(frozen=True)
-class WaitingCard:
-    """A request on a page, in the reader's words."""
-
-    public_id: str
-    visit_name: str
-    for_whom: str | None
-    what_next: str
-    offered: str | None
-    offer_id: str | None
-    kept_until: str | None
-    is_paused: bool
-
-
-def waiting_cards(account: Account) -> list[WaitingCard]:
-    """Everything that the people of an account have asked for and that still waits, the oldest first."""
-    names = names_of(account)
-    return [waiting_card(visit, names[visit.patient_id]) for visit in open_requests_for(account)]
-
-
-def waiting_card(visit: Appointment, for_whom: str | None) -> WaitingCard:
-    """One request as its patient reads it."""
-    found = request_card(db.session(), visit)
-    offer, window_min = found.offer, shown_window(load_settings(db.session()), visit.mode, visit.visit_type_id)
-    return WaitingCard(
-        public_id=found.public_id,
-        visit_name=found.visit_name,
-        for_whom=for_whom,
-        what_next=_(NEXT_WORDS[found.next], answer_by=_answer_by(found)),
-        offered=when_told(offer.starts_at, offer.location.zone, window_min) if offer else None,
-        offer_id=offer.public_id if offer else None,
-        kept_until=day_and_time(offer.expires_at, offer.location.zone) if offer else None,
-        is_paused=found.next is Next.ASK_PATIENT,
-    )
-
-
-def _answer_by(found: RequestCard) -> str:
-    return day_and_time(found.answer_by or found.asked_at, clinic_zone(db.session()))
+from clinic_portal.wording import say, when_told
 
 
 @blueprint.get("/requests/<public_id>")
@@ -105,7 +42,7 @@ def request_page(public_id: str) -> Response:
     visit = _asked_for(public_id)
     if visit.starts_at is not None and not htmx:
         return see_other(url_for("patient.appointment", public_id=public_id))
-    state, since = _state(visit), _since()
+    state, since = state_of(visit), looking_since()
     if htmx and request.args.get("state") == state and clock.now() - since < LOOKS_FOR:
         return make_response("", 204)
     return _show(visit, state, since)
@@ -118,25 +55,11 @@ def request_sent(public_id: str) -> Response:
     visit = _asked_for(public_id)
     if not visit.is_request:
         return see_other(url_for("patient.request_page", public_id=public_id))
-    return _show(visit, _state(visit), clock.now(), is_sent=True)
+    return _show(visit, state_of(visit), clock.now(), is_sent=True)
 
 
 def _asked_for(public_id: str) -> Appointment:
     return appointment_for(signed_in_account(), read_public_id(public_id))
-
-
-def _state(visit: Appointment) -> str:
-    """What has to change for the page to look another way."""
-    found = request_card(db.session(), visit)
-    return f"{visit.status}.{visit.version}.{found.next}"
-
-
-def _since() -> datetime:
-    """Since when the page looks by itself; a made-up instant only ends its looking."""
-    text = request.args.get("since", "")
-    if not (text.isascii() and text.isdecimal() and len(text) <= 10):
-        return clock.now()
-    return datetime.fromtimestamp(int(text), UTC)
 
 
 def _show(visit: Appointment, state: str, since: datetime, *, is_sent: bool = False) -> Response:
@@ -152,13 +75,24 @@ def _show(visit: Appointment, state: str, since: datetime, *, is_sent: bool = Fa
         is_waiting=visit.is_request,
         found_when=card_of(visit).when if visit.starts_at is not None else None,
         card=waiting_card(visit, names_of(account)[visit.patient_id]),
-        answer=None if visit.is_request else visit.triage_note,
+        answer=_ending(visit),
         rows=_rows(visit),
         look_url=look_url if looks else None,
         looks_every_s=LOOKS_EVERY_S,
-        others=_other_times(account, visit) if visit.status == Status.WAITLIST else [],
+        others=_other_times(account, visit) if visit.status == Status.WAITLIST else None,
         back_url=url_for("patient.appointments"),
     )
+
+
+def _ending(visit: Appointment) -> str | None:
+    """Why a request waits no more, if it has ended without an appointment."""
+    if visit.is_request or visit.starts_at is not None:
+        return None
+    if visit.triage_note:
+        return visit.triage_note
+    if visit.cancelled_by is CancelledBy.CLINIC:
+        return _("The clinic has ended this request. If you still need an appointment, ask again or call us.")
+    return _("This request was taken back. Nobody looks for a time any more.")
 
 
 def _rows(visit: Appointment) -> list[Row]:
@@ -181,20 +115,18 @@ def _place(visit: Appointment) -> Location | None:
     return db.session().get(Location, location_id) if location_id else None
 
 
-def _other_times(account: Account, visit: Appointment) -> list[dict[str, str]]:
+def _other_times(account: Account, visit: Appointment) -> dict[str, Any] | None:
     """The nearest free times, whatever was wished: for somebody to whom nothing fits. Source: UC1.3."""
     answers = _answers_of(account, visit, asks=False)
     try:
         terms = terms_for(answers.search(account))
-        day = first_free_day(db.session(), answers.search(account))
     except DomainError:
-        return []
-    times = free_days(db.session(), terms, day, 1)[day] if day else []
-    if day is None:
-        return []
-    url = answers.url("patient.times", day=day.isoformat())
-    told = dict.fromkeys(when_told(one.starts_at, terms.told_zone, terms.window_min) for one in times)
-    return [{"words": words, "url": url} for words in list(told)[:OTHER_TIMES]]
+        return None
+    told: dict[str, datetime] = {}
+    for one in nearest_times(db.session(), terms, wishes_of(visit)):
+        told.setdefault(when_told(one.starts_at, terms.told_zone, terms.window_min), one.starts_at)
+    times = [{"words": words, "starts_at": starts_at} for words, starts_at in told.items()]
+    return {"times": times, "url": answers.url("patient.times")} if times else None
 
 
 def _answers_of(account: Account, visit: Appointment, *, asks: bool) -> Answers:
@@ -224,7 +156,8 @@ def _answers_of(account: Account, visit: Appointment, *, asks: bool) -> Answers:
 def change(public_id: str) -> Response:
     """Change what was asked for; the place in the line stays."""
     visit = _waiting(public_id)
-    return see_other(_answers_of(signed_in_account(), visit, asks=True).url("patient.check_request"))
+    answers = replace(_answers_of(signed_in_account(), visit, asks=True), token=secrets.token_urlsafe(16))
+    return see_other(answers.url("patient.check_request"))
 
 
 @blueprint.get("/requests/<public_id>/withdraw")

@@ -25,7 +25,7 @@ from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.cards import Card, card_of, names_of
 from clinic_portal.patient.invited import invited_cards
 from clinic_portal.patient.reading import read_public_id, read_reason, read_token, reason_options
-from clinic_portal.patient.requests import waiting_cards
+from clinic_portal.patient.waiting import waiting_now
 from clinic_portal.scheduling.booking import cancel_appointment
 from clinic_portal.scheduling.waiting import offer_for
 from clinic_portal.settings import load_settings
@@ -51,7 +51,7 @@ def appointments() -> Response:
     return page(
         "patient/appointments.html",
         invited=invited_cards(account),
-        waiting=waiting_cards(account),
+        waiting=waiting_now(account),
         next_one=cards[0] if cards else None,
         later=cards[1:],
         past=[card_of(visit, names[visit.patient_id], settings) for visit in past],

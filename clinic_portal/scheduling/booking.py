@@ -8,18 +8,16 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.audit import Actor, ActorKind, record
-from clinic_portal.database import add_at_once, run, writing
+from clinic_portal.database import add_at_once, writing
 from clinic_portal.errors import BadTransition, NotFound, PatientBusy
 from clinic_portal.languages import N_
 from clinic_portal.models import (
     ACTIVE,
     Appointment,
-    Attempt,
     CancelledBy,
     CancelReason,
     Confirmation,
@@ -32,6 +30,7 @@ from clinic_portal.models import (
     columns_of,
 )
 from clinic_portal.notifications import outbox
+from clinic_portal.notifications.calls import overtake_calls
 from clinic_portal.notifications.request_outbox import wake_queue
 from clinic_portal.scheduling import claims, submissions
 from clinic_portal.scheduling.assignment import Placement
@@ -40,9 +39,10 @@ from clinic_portal.scheduling.modes import way_to_meet
 from clinic_portal.scheduling.needs import arrange_interpreter, dismiss_interpreter
 from clinic_portal.scheduling.notes import allowed_note, clean_note
 from clinic_portal.scheduling.people import lock_patient
+from clinic_portal.scheduling.placing import note_attempt, time_of
 from clinic_portal.scheduling.privacy import privacy_of
 from clinic_portal.scheduling.referrals import give_back_referral, use_referral
-from clinic_portal.scheduling.request_rows import close_request_tasks, leave_queue, withdraw_offers
+from clinic_portal.scheduling.request_rows import close_request_tasks, leave_queue, lock_request_for, withdraw_offers
 from clinic_portal.scheduling.search import Search, Terms, load_terms, own_visits
 from clinic_portal.scheduling.transitions import check_step
 from clinic_portal.scheduling.visits import TOLD, check_movable, give_back, lock_visit, time_to_give_back
@@ -78,7 +78,7 @@ def reserve_slot(
     is_private: bool | None = None,
     call_number: str | None = None,
 ) -> Appointment:
-    """Book a time for a patient with the best practitioner who is free then.
+    """Book a time for a patient with the best practitioner who is free then; a request for such a visit becomes it.
 
     Args: token, the form's own; the same again returns the same visit. hold_id, the time kept for this actor, if any.
     note, what the patient wrote about it. call_number, which number to call, for a visit by phone. is_private, whether
@@ -99,17 +99,36 @@ def reserve_slot(
     if earlier_id is not None:
         return db.get_one(Appointment, earlier_id)
     lock_patient(db, search.patient_id)
+    asked_for = lock_request_for(db, actor, search.patient_id, search.visit_type_id)
     placement, terms = _take(db, actor, search, starts_at, hold_id)
+    visit = asked_for or _new_visit(terms, origin or ORIGIN_OF[actor.kind])
+    before = columns_of(visit, TOLD) if asked_for else None
+    if asked_for:
+        _leave_line(db, actor, asked_for, terms.now)
     way = way_to_meet(terms.search.mode, call_number, terms.settings)
-    visit = _new_visit(actor, placement, terms, origin or ORIGIN_OF[actor.kind], way)
+    for name, value in _chosen(actor, placement, terms, way).items():
+        setattr(visit, name, value)
     is_sensitive, day = terms.limits.rules.is_sensitive, clock.local_date(starts_at, terms.zones[placement.location_id])
-    visit.note = allowed_note(note, is_sensitive=is_sensitive)
-    visit.is_private = privacy_of(db, actor, is_private, visit.patient_id, day, is_sensitive=is_sensitive)
+    visit.note = allowed_note(note or visit.note, is_sensitive=is_sensitive)
+    # A request that was private stays so, unless its patient says otherwise.
+    private = visit.is_private or None if is_private is None else is_private
+    visit.is_private = privacy_of(db, actor, private, visit.patient_id, day, is_sensitive=is_sensitive)
     if terms.limits.rules.who_may_book is WhoMayBook.REFERRED:
         use_referral(db, visit, day)
-    add_at_once(db, visit)
+    if asked_for:
+        db.flush()
+    else:
+        add_at_once(db, visit)
     note_attempt(db, visit, placement, terms.now)
-    record(db, actor, "reserve", visit, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
+    record(
+        db,
+        actor,
+        "choose_time" if asked_for else "reserve",
+        visit,
+        before=before,
+        after=columns_of(visit, TOLD),
+        patient_id=visit.patient_id,
+    )
     arrange_interpreter(db, visit)
     outbox.tell_booked(db, visit)
     submissions.finish(db, submission_id, visit.id)
@@ -153,64 +172,43 @@ def placement_of_hold(hold: Hold) -> Placement:
     )  # fmt: skip
 
 
-def _new_visit(
-    actor: Actor, placement: Placement, terms: Terms, origin: Origin, way_to_meet: dict[str, Any]
-) -> Appointment:
+def _new_visit(terms: Terms, origin: Origin) -> Appointment:
     search = terms.search
     assert search.patient_id is not None
     return Appointment(
         patient_id=search.patient_id,
         visit_type_id=search.visit_type_id,
-        status=Status.BOOKED,
         version=1,
         sequence=0,
         origin=origin,
-        booked_by_account_id=actor.account_id,
         requested_at=terms.now,
         # As a routine request would have. Source: clinic.md 5, class targets.
         target_at=terms.now + timedelta(days=terms.settings.number("target_routine_days", search.visit_type_id)),
-        booked_at=terms.now,
-        wishes=search.wishes(),
-        safety_answer=terms.safety_kept(),
-        **way_to_meet,
-        **time_of(placement, terms.window_min),
+        is_private=False,
     )
 
 
-def time_of(placement: Placement, window_min: int) -> dict[str, Any]:
-    """The columns of a visit that say when, where and with whom it is.
-
-    Args: window_min, how long the stretch of the day is that the patient is told.
-    """
+def _chosen(actor: Actor, placement: Placement, terms: Terms, way_to_meet: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a visit whose time somebody has chosen."""
     return {
-        "practitioner_id": placement.practitioner_id,
-        "location_id": placement.location_id,
-        # A squeeze-in that is moved to a free time is none any more.
-        "lane": 0,
-        "squeeze_in_reason": None,
-        "starts_at": placement.starts_at,
-        "ends_at": placement.ends_at,
-        "blocked_from": placement.blocked_from,
-        "blocked_until": placement.blocked_until,
-        "extra_minutes": placement.extra_minutes,
-        "shown_window_min": window_min,
-        "choice": placement.choice,
+        "status": Status.BOOKED,
+        "booked_by_account_id": actor.account_id,
+        "booked_at": terms.now,
+        "wishes": terms.search.wishes(),
+        "safety_answer": terms.safety_kept(),
+        **way_to_meet,
+        **time_of(placement, terms.window_min),
     }
 
 
-_ATTEMPT = insert(Attempt)
-
-
-def note_attempt(session: Session, visit: Appointment, placement: Placement, now: datetime) -> None:
-    """Keep how a visit came to its practitioner."""
-    attempt = {
-        "appointment_id": visit.id,
-        "made_at": now,
-        "practitioner_id": placement.practitioner_id,
-        "candidates": placement.candidates,
-        "lost_races": placement.lost_races,
-    }
-    run(session, _ATTEMPT, attempt)
+def _leave_line(session: Session, actor: Actor, visit: Appointment, now: datetime) -> None:
+    """A request whose time is chosen by hand waits for none any more; when it was asked for stays."""
+    check_step(actor, visit.status, Status.BOOKED)
+    withdraw_offers(session, visit, now)
+    overtake_calls(session, [visit.id])
+    leave_queue(visit)
+    close_request_tasks(session, actor, [visit.id], "booked")
+    visit.version += 1
 
 
 @writing

@@ -35,7 +35,7 @@ from clinic_portal.notifications.request_outbox import Told, tell_invited, tell_
 from clinic_portal.scheduling import submissions
 from clinic_portal.scheduling.modes import way_asked
 from clinic_portal.scheduling.needs import needs_of
-from clinic_portal.scheduling.notes import clean_note
+from clinic_portal.scheduling.notes import allowed_note, clean_note
 from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.scheduling.privacy import privacy_of_request
 from clinic_portal.scheduling.promises import clinic_zone
@@ -114,17 +114,18 @@ def _end_of(session: Session, visit_type_id: int, due_from: date, due_until: dat
 @writing
 def let_queue_book(
     db: Session, *, actor: Actor, invitation_id: int, search: Search, wishes: Wishes, token: str,
-    call_number: str | None = None,
+    note: str | None = None, call_number: str | None = None, is_private: bool | None = None,
 ) -> Appointment:  # fmt: skip
     """Let the queue find a time for the visit of an invitation, within its days and the patient's wishes.
 
-    Args: call_number, which number to call, for a visit by phone.
+    Args: as for `request_appointment`.
     Commits: submission, the request, audit, a message; rings.
     Raises: BadTransition when it was used, withdrawn or has lapsed, InvalidRequest, AlreadyAsked, NotFound,
-    ModeNotOffered, NumberMissing.
+    ModeNotOffered, NumberMissing, NoteRefused.
     """
+    note = clean_note(note)
     search = replace(search, continuity=wishes.continuity)
-    way = {"mode": search.mode, "number": call_number}
+    way = {"mode": search.mode, "number": call_number, "note": note, "is_private": is_private}
     body = {"what": "use_invitation", "invitation": invitation_id, **way, **search.wishes(), **wishes.plain()}
     submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
@@ -135,7 +136,8 @@ def let_queue_book(
     if not invitation.is_open(clock.now()):
         raise BadTransition(N_("This invitation cannot be used any more."))
     wishes.check(clock.local_date(clock.now(), clinic_zone(db)))
-    visit = _request(db, actor, invitation, search, wishes, call_number=call_number)
+    visit = _request(db, actor, invitation, search, wishes, call_number=call_number, is_private=is_private)
+    visit.note = allowed_note(note, is_sensitive=visit.visit_type.is_sensitive)
     submissions.finish(db, submission_id, visit.id)
     return visit
 
@@ -161,15 +163,16 @@ def _request(
     wishes: Wishes,
     action: str = "request",
     call_number: str | None = None,
+    is_private: bool | None = None,
 ) -> Appointment:
     """The request of an invitation: whoever is invited need not be looked at first, nor be counted."""
-    asked = select(Appointment.id).where(
+    asked = select(Appointment.public_id).where(
         Appointment.patient_id == invitation.patient_id,
         Appointment.visit_type_id == invitation.visit_type_id,
         Appointment.status.in_(WAITING),
     )
-    if session.scalar(asked) is not None:
-        raise AlreadyAsked
+    if (same := session.scalar(asked)) is not None:
+        raise AlreadyAsked(request=same)
     settings, now = load_settings(session), clock.now()
     notice = settings.number("minimum_notice_min", invitation.visit_type_id)
     within = replace(
@@ -189,7 +192,7 @@ def _request(
         sequence=0, origin=Origin.INVITATION, booked_by_account_id=actor.account_id, requested_at=now,
         priority_class=invitation.priority_class, next_try_at=now, wishes=search.wishes(),
         safety_answer=terms.safety_kept(),
-        is_private=privacy_of_request(session, actor, invitation.patient_id, invitation.visit_type_id),
+        is_private=privacy_of_request(session, actor, invitation.patient_id, invitation.visit_type_id, is_private),
         **way_asked(search.mode, call_number), **within.columns(),
     )  # fmt: skip
     set_dates(session, visit)

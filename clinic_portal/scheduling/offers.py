@@ -34,11 +34,11 @@ from clinic_portal.notifications import outbox
 from clinic_portal.notifications.calls import overtake_calls
 from clinic_portal.notifications.request_outbox import Told, tell_of_requests, wake_queue
 from clinic_portal.scheduling import claims
-from clinic_portal.scheduling.booking import note_attempt, placement_of_hold, time_of, unconfirm
+from clinic_portal.scheduling.booking import placement_of_hold, unconfirm
 from clinic_portal.scheduling.needs import arrange_interpreter
 from clinic_portal.scheduling.offering import ToOffer
 from clinic_portal.scheduling.people import lock_patient
-from clinic_portal.scheduling.placing import become_visit
+from clinic_portal.scheduling.placing import become_visit, note_attempt, time_of
 from clinic_portal.scheduling.planning import NOTHING_FITS
 from clinic_portal.scheduling.request_rows import close_request_tasks, leave_queue, lock_batch, note_change, told
 from clinic_portal.scheduling.search import Search, own_visits

@@ -54,10 +54,12 @@ def privacy_of(
     return is_private_by_default(session, patient_id, day, is_sensitive=is_sensitive)
 
 
-def privacy_of_request(session: Session, actor: Actor, patient_id: int, visit_type_id: int) -> bool:
+def privacy_of_request(
+    session: Session, actor: Actor, patient_id: int, visit_type_id: int, chosen: bool | None = None
+) -> bool:
     """As `privacy_of`, for a request, which has no day yet: its patient is as old as today."""
     is_sensitive = session.get_one(VisitType, visit_type_id).is_sensitive
-    return privacy_of(session, actor, None, patient_id, _today(session), is_sensitive=is_sensitive)
+    return privacy_of(session, actor, chosen, patient_id, _today(session), is_sensitive=is_sensitive)
 
 
 @writing

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Boolean, bindparam, or_, select
 from sqlalchemy.orm import Session
 
-from clinic_portal.audit import Actor, record
+from clinic_portal.audit import Actor, ActorKind, record
 from clinic_portal.database import lock_rows, run
 from clinic_portal.errors import BadTransition
 from clinic_portal.languages import N_
@@ -100,6 +100,28 @@ def lock_request(session: Session, appointment_id: int, expected_version: int | 
     if visit.status not in WAITING:
         raise BadTransition(N_("This request is not waiting any more."), current=visit.status.value)
     return visit
+
+
+_REQUEST_FOR = (
+    select(Appointment.id)
+    .where(
+        Appointment.patient_id == bindparam("patient_id"),
+        Appointment.visit_type_id == bindparam("visit_type_id"),
+        Appointment.status.in_(WAITING),
+        or_(bindparam("private_too", type_=Boolean), ~Appointment.is_private),
+    )
+    .limit(1)
+)
+
+
+def lock_request_for(session: Session, actor: Actor, patient_id: int, visit_type_id: int) -> Appointment | None:
+    """The request of a patient for this kind of visit that still waits, locked; the patient must be locked already.
+
+    None also for who acts for the patient when it is private: they must not learn of it.
+    """
+    values = {"patient_id": patient_id, "visit_type_id": visit_type_id}
+    found = run(session, _REQUEST_FOR, {**values, "private_too": actor.kind is not ActorKind.PROXY}).scalar()
+    return lock_batch(session, [found])[0] if found is not None else None
 
 
 def lock_batch(session: Session, ids: Iterable[int]) -> list[Appointment]:

@@ -67,13 +67,15 @@ def request_appointment(
     token: str,
     note: str | None = None,
     call_number: str | None = None,
+    is_private: bool | None = None,
     origin: Origin | None = None,
 ) -> Appointment:
     """Take down that a patient asks for a visit; the queue finds the time and the practitioner.
 
     Args: search, what for whom, where, how and with which needs; wishes, when and with whom. token, the form's own;
     the same again returns the same request. note, what the patient wrote about it. call_number, which number to call,
-    for a visit by phone.
+    for a visit by phone. is_private, whether those who act for the patient may not know of it; None where nobody was
+    asked.
     Times: days of the wishes are those of the place.
     Commits: submission, the request, audit, a message, and a task where a person must look at it first; rings.
     Raises: InvalidRequest, AlreadyAsked, NotFound, NotAllowed, NotForThisPatient, TooManyOpenVisits, TooSoonAfterLast,
@@ -84,7 +86,7 @@ def request_appointment(
     if search.patient_id is None or search.moving_id is not None:
         raise NotFound
     note = clean_note(note)
-    body = {"what": "request", **_body(search, wishes, call_number), "note": note}
+    body = {"what": "request", **_body(search, wishes, call_number, is_private), "note": note}
     submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
         return db.get_one(Appointment, earlier_id)
@@ -92,6 +94,7 @@ def request_appointment(
     terms = _checked(db, actor, search, wishes)
     visit = _new_request(db, actor, terms, wishes, origin or ORIGIN_OF[actor.kind], call_number)
     visit.note = allowed_note(note, is_sensitive=terms.limits.rules.is_sensitive)
+    visit.is_private = privacy_of_request(db, actor, visit.patient_id, visit.visit_type_id, is_private)
     db.add(visit)
     db.flush()
     record(db, actor, "request", visit, after=told(visit) | wishes.plain(), patient_id=visit.patient_id)
@@ -102,12 +105,13 @@ def request_appointment(
     return visit
 
 
-def _body(search: Search, wishes: Wishes, call_number: str | None) -> dict[str, Any]:
+def _body(search: Search, wishes: Wishes, call_number: str | None, is_private: bool | None) -> dict[str, Any]:
     what = {
         "patient": search.patient_id,
         "visit_type": search.visit_type_id,
         "mode": search.mode,
         "number": call_number,
+        "is_private": is_private,
     }
     return {**what, **search.wishes(), **wishes.plain()}
 
@@ -120,18 +124,19 @@ def _checked(session: Session, actor: Actor, search: Search, wishes: Wishes, cha
     terms = load_terms(session, replace(search, by=actor.kind))
     wishes.check(clock.local_date(terms.now, clinic_zone(session)))
     assert search.patient_id is not None
-    open_types = session.scalars(
-        select(Appointment.visit_type_id).where(
+    others = session.execute(
+        select(Appointment.visit_type_id, Appointment.public_id).where(
             Appointment.patient_id == search.patient_id,
             Appointment.status.in_(WAITING),
             Appointment.id != (changing_id or 0),
         )
     ).all()
-    if search.visit_type_id in open_types:
-        raise AlreadyAsked
+    same = next((public_id for visit_type_id, public_id in others if visit_type_id == search.visit_type_id), None)
+    if same is not None:
+        raise AlreadyAsked(request=same)
     if refusal := terms.refusal():
         raise refusal
-    _refuse_too_many(terms, len(open_types))
+    _refuse_too_many(terms, len(others))
     terms.check_safety()
     return terms
 
@@ -169,7 +174,6 @@ def _new_request(
         next_try_at=terms.now,
         wishes=search.wishes(),
         safety_answer=terms.safety_kept(),
-        is_private=privacy_of_request(session, actor, search.patient_id, search.visit_type_id),
         **way_asked(search.mode, call_number),
         **wishes.columns(),
     )
@@ -199,19 +203,24 @@ def change_request(
     search: Search,
     wishes: Wishes,
     token: str,
+    note: str | None = None,
     call_number: str | None = None,
+    is_private: bool | None = None,
     expected_version: int | None = None,
 ) -> Appointment:
     """Change what a waiting request wishes; the place in the queue stays, unless another kind of visit is asked for.
 
     What is offered for it is taken back: it may not fit any more.
 
+    Args: note, what stands there from now on; is_private, None where nobody was asked.
     Commits: submission, the request, audit; frees an offered time; rings.
     Raises: as `request_appointment`, and BadTransition when it waits no more, VersionConflict.
     Source: UC1.6; clinic.md 5: editing wishes keeps `requested_at`, changing the visit type starts anew.
     """
     search = replace(search, continuity=wishes.continuity)
-    body = {"what": "change_request", "appointment": appointment_id, **_body(search, wishes, call_number)}
+    note = clean_note(note)
+    body = {"what": "change_request", "appointment": appointment_id, "note": note,
+            **_body(search, wishes, call_number, is_private)}  # fmt: skip
     submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
         return db.get_one(Appointment, earlier_id)
@@ -225,6 +234,9 @@ def change_request(
     overtake_calls(db, [visit.id])
     if visit.visit_type_id != search.visit_type_id:
         _start_anew(db, actor, visit, search.visit_type_id, now)
+    visit.note = allowed_note(note, is_sensitive=terms.limits.rules.is_sensitive)
+    if is_private is not None:
+        visit.is_private = privacy_of_request(db, actor, visit.patient_id, visit.visit_type_id, is_private)
     _wish(visit, search, wishes, call_number, now)
     db.flush()
     note_change(db, actor, "change_request", visit, before, wishes.plain())

@@ -70,6 +70,8 @@ class Search:
     # In which role: the desk is not limited, and a proxy must not learn of private visits.
     by: ActorKind = ActorKind.PATIENT
     safety: SafetyAnswer | None = None
+    # Whose days limit the choice, and not the clinic's horizon.
+    invitation_id: int | None = None
 
     @property
     def is_by_clinic(self) -> bool:
@@ -77,7 +79,8 @@ class Search:
 
     def wishes(self) -> dict[str, Any]:
         """What is kept on the visit: why it was put where it is."""
-        return {"location_id": self.location_id, "needs": sorted(self.needs), "continuity": self.continuity.value}
+        wishes = {"location_id": self.location_id, "needs": sorted(self.needs), "continuity": self.continuity.value}
+        return wishes if self.invitation_id is None else {**wishes, "invitation_id": self.invitation_id}
 
 
 class Doer(NamedTuple):
@@ -124,6 +127,8 @@ class Terms:
     same_id: int | None = None
     # When the visit that is moved begins now.
     moved_from: datetime | None = None
+    # First and last day of the invitation that is used.
+    due: tuple[date, date] | None = None
 
     @property
     def window_min(self) -> int:
@@ -157,7 +162,10 @@ class Terms:
         horizon = timedelta(days=self.settings.number("horizon_days", self.search.visit_type_id))
         zones = set(self.zones.values())
         first = min(clock.local_date(self.earliest_at, zone) for zone in zones)
-        return first, max(clock.local_date(self.now, zone) for zone in zones) + horizon
+        if self.due is None:
+            return first, max(clock.local_date(self.now, zone) for zone in zones) + horizon
+        # Source: clinic.md 10: invitations reach until the end of their own days. The notice may leave nothing of them.
+        return min(max(first, self.due[0]), self.due[1]), self.due[1]
 
     def window(self, first_day: date, days: int) -> tuple[datetime, datetime]:
         """The instants from the start of the first day until the end of the last, over all places, within the terms."""
@@ -178,7 +186,11 @@ class Terms:
             raise InvalidRequest(N_("Choose one of the times on the page.")) from error
         if starts_at < self.earliest_at:
             raise TooSoon
-        if all(clock.local_date(starts_at, zone) > self._horizon[1] for zone in set(self.zones.values())):
+        first, last = self._horizon
+        days = {clock.local_date(starts_at, zone) for zone in set(self.zones.values())}
+        if self.due is not None and not any(first <= day <= last for day in days):
+            raise InvalidRequest(N_("Choose one of the days of the invitation."))
+        if all(day > last for day in days):
             raise OutsideHorizon
 
     def refusal(self) -> NotBookableOnline | None:
@@ -285,7 +297,8 @@ def load_terms(session: Session, search: Search, *, as_new: bool = False, keeps_
 
     Args: as_new, with nobody in particular: for somebody who was never here. keeps_mode, for visits that are booked:
     their mode stays, though it may not be offered any more.
-    Raises: NotFound when the visit type or the place does not exist or is not offered; ModeNotOffered.
+    Raises: NotFound when the visit type or the place does not exist or is not offered, or the invitation is for
+    something else; ModeNotOffered.
     """
     found = catalogue(session)
     now, settings = clock.now(), found.made(settings_in)
@@ -323,7 +336,18 @@ def load_terms(session: Session, search: Search, *, as_new: bool = False, keeps_
         extra_minutes=extra_cells * grid_min,
         same_id=same_id if same_id in doers else None,
         moved_from=None if moved is None else moved.starts_at,
+        due=_due(session, search),
     )
+
+
+def _due(session: Session, search: Search) -> tuple[date, date] | None:
+    """The days of the invitation that is used; one that has ended meanwhile limits as before. Raises: NotFound."""
+    if search.invitation_id is None:
+        return None
+    found = session.get(VisitInvitation, search.invitation_id)
+    if found is None or (found.patient_id, found.visit_type_id) != (search.patient_id, search.visit_type_id):
+        raise NotFound
+    return found.due_from, found.due_until
 
 
 def _extra_cells(search: Search, settings: Settings, grid_min: int, moved: Any | None) -> int:

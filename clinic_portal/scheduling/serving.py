@@ -20,7 +20,6 @@ from clinic_portal.notifications.outbox import tell_booked_together
 from clinic_portal.notifications.request_outbox import Told, tell_of_requests
 from clinic_portal.scheduling import claims
 from clinic_portal.scheduling.askers import Asker, read_askers
-from clinic_portal.scheduling.booking import time_of
 from clinic_portal.scheduling.claims import Part
 from clinic_portal.scheduling.modes import way_to_meet
 from clinic_portal.scheduling.offer_times import BOOK_FIRST
@@ -28,7 +27,7 @@ from clinic_portal.scheduling.offering import OfferBook, ToOffer, plan_offer, re
 from clinic_portal.scheduling.offers import make_offers
 from clinic_portal.scheduling.outlook import Outlook
 from clinic_portal.scheduling.picture import Picture
-from clinic_portal.scheduling.placing import settle
+from clinic_portal.scheduling.placing import settle, time_of
 from clinic_portal.scheduling.planning import NOTHING_FITS, PATIENT_GONE, Found, Nothing, is_unheard, plan
 from clinic_portal.scheduling.promises import clinic_zone
 from clinic_portal.scheduling.request_rows import close_request_tasks, leave_queue, lock_batch, next_escalation, told

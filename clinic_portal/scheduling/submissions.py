@@ -56,6 +56,12 @@ def begin(session: Session, actor: Actor, token: str, body: dict[str, Any]) -> t
     return 0, earlier.result_id
 
 
+def result_of(session: Session, account_id: int, token: str) -> int | None:
+    """The id of what a form has made or changed, if it was sent before."""
+    found = run(session, _FIND, {"account_id": account_id, "token": token}).one_or_none()
+    return None if found is None else found.result_id
+
+
 def finish(session: Session, submission_id: int, result_id: int) -> None:
     """Note what the form made."""
     run(session, _FINISH, {"submission_id": submission_id, "result": result_id})

@@ -34,7 +34,8 @@ _UNDO = Step(Who.PERSON, is_undo=True)
 
 TRANSITIONS: dict[tuple[Status, Status], Step] = {
     (Status.PROPOSED, Status.PENDING): _CLINIC,
-    (Status.PROPOSED, Status.BOOKED): _CLINIC,
+    # By a patient: with a time that was chosen meanwhile.
+    (Status.PROPOSED, Status.BOOKED): _ANYBODY,
     (Status.PROPOSED, Status.WAITLIST): _CLINIC,
     (Status.PROPOSED, Status.CANCELLED): _ANYBODY,
     (Status.PROPOSED, Status.ARRIVED): _PERSON,
@@ -43,7 +44,7 @@ TRANSITIONS: dict[tuple[Status, Status], Step] = {
     (Status.PENDING, Status.WAITLIST): _CLINIC,
     (Status.PENDING, Status.CANCELLED): _ANYBODY,
     (Status.WAITLIST, Status.PENDING): _CLINIC,
-    (Status.WAITLIST, Status.BOOKED): _CLINIC,
+    (Status.WAITLIST, Status.BOOKED): _ANYBODY,
     (Status.WAITLIST, Status.CANCELLED): _ANYBODY,
     (Status.BOOKED, Status.BOOKED): _ANYBODY,
     (Status.BOOKED, Status.ARRIVED): _PERSON,
