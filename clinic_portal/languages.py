@@ -12,7 +12,7 @@ Whole sentences with named placeholders, never pieces put together. `make transl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -21,6 +21,7 @@ from typing import Any
 
 from babel import Locale
 from babel.support import NullTranslations, Translations
+from markupsafe import escape
 
 ENGLISH = "en"
 # Each by its own name, for those who do not read the other.
@@ -33,6 +34,23 @@ FOLDER = Path(__file__).resolve().parent / "translations"
 
 # A function while nobody has asked yet: most requests for files and figures never do.
 _language: ContextVar[str | Callable[[], str]] = ContextVar("language", default=ENGLISH)
+
+
+class Foreign(str):
+    """A text that is in English though its reader reads another language; pages mark it for who has them read aloud.
+
+    Source: WCAG 2.2, 3.1.2 Language of Parts.
+    """
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        return f'<span lang="{TAGS[ENGLISH]}">{escape(str(self))}</span>'
+
+
+def filled_up(words: Iterable[str], written: Iterable[str]) -> Iterator[str]:
+    """Texts in another language, each with what the clinic wrote first where it is not translated."""
+    return (word or (Foreign(first) if first else "") for word, first in zip(words, written, strict=True))
 
 
 def current() -> str:

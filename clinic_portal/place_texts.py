@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -34,7 +35,9 @@ def _texts_in(found: Catalogue) -> dict[tuple[int, str | None], PlaceText]:
     texts: dict[tuple[int, str | None], PlaceText] = {
         (location_id, None): PlaceText(*words) for location_id, *words in found.rows(_BASE)
     }
-    for location_id, language, *words in found.rows(_TEXTS):
-        base = texts[location_id, None]
-        texts[location_id, language] = PlaceText(*(word or other for word, other in zip(words, base, strict=True)))
+    untold = [""] * len(PlaceText._fields)
+    told = {(location_id, language): words for location_id, language, *words in found.rows(_TEXTS)}
+    for location_id, language in product([id_ for id_, _ in texts], languages.TRANSLATED):
+        words = told.get((location_id, language), untold)
+        texts[location_id, language] = PlaceText(*languages.filled_up(words, texts[location_id, None]))
     return texts

@@ -228,10 +228,14 @@ class Settings:
 
         What a visit type says for itself counts more than what the clinic says in general, in whatever language.
         """
-        names = (name_in(name, languages.current()), name)
-        own = [self.by_visit_type.get((each, visit_type_id)) for each in names] if visit_type_id is not None else []
-        found = next((text for text in (*own, *map(self.clinic.get, names)) if text), None)
-        return str(found) if found else languages.translated(BY_NAME[name].default)
+        language = languages.current()
+        is_english = language == languages.ENGLISH
+        for kept in (lambda each: self.by_visit_type.get((each, visit_type_id or 0)), self.clinic.get):
+            if not is_english and (text := kept(name_in(name, language))):
+                return str(text)
+            if text := kept(name):
+                return str(text) if is_english else languages.Foreign(text)
+        return languages.translated(BY_NAME[name].default)
 
     def texts(self, name: str, visit_type_id: int | None = None) -> tuple[str, ...]:
         """The same as readers of all languages get it."""

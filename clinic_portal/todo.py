@@ -21,6 +21,7 @@ OUTCOMES: dict[TaskKind, tuple[str, ...]] = {
     TaskKind.CALL: ("told", "letter_sent", "not_reached"),
     TaskKind.INTERPRETER: ("done", "nobody_found", "not_needed"),
     TaskKind.REVIEW_RIGHT: ("kept", "ended", "not_needed"),
+    TaskKind.NEEDS_CHANGED: ("done", "stays", "not_needed"),
     # Two records are told apart or joined on a page of their own.
     TaskKind.SAME_PERSON: (),
     # What is done with the request ends it: to close it by hand would leave the request with nobody.

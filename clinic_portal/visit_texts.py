@@ -5,7 +5,8 @@ Read with the catalogue, because every page of a booking names a visit type.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from itertools import product
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -48,10 +49,9 @@ def _texts_in(found: Catalogue) -> dict[tuple[int, str | None], VisitText]:
     texts: dict[tuple[int, str | None], VisitText] = {
         (visit_type_id, None): VisitText(*words) for visit_type_id, *words in found.rows(_BASE)
     }
-    for visit_type_id, language, *words in found.rows(_TEXTS):
-        texts[visit_type_id, language] = _filled(words, texts[visit_type_id, None])
+    untold = [""] * len(VisitText._fields)
+    told = {(visit_type_id, language): words for visit_type_id, language, *words in found.rows(_TEXTS)}
+    for visit_type_id, language in product([id_ for id_, _ in texts], languages.TRANSLATED):
+        words = told.get((visit_type_id, language), untold)
+        texts[visit_type_id, language] = VisitText(*languages.filled_up(words, texts[visit_type_id, None]))
     return texts
-
-
-def _filled(words: list[Any], base: VisitText) -> VisitText:
-    return VisitText(*(word or other for word, other in zip(words, base, strict=True)))

@@ -366,9 +366,10 @@ def test_kinds_of_visits_are_told_in_the_readers_language_as_far_as_the_clinic_s
     alice = Visitor(app, "alice")
     assert "Check-up A general check" in words_of(alice.get("/book/visit-type"))
     choose(alice, "de")
-    asked = words_of(alice.get("/book/visit-type"))
-    assert "Untersuchung A general check" in asked
-    assert "Vaccine" in asked
+    asked = alice.get("/book/visit-type")
+    assert "Untersuchung A general check" in words_of(asked)
+    assert '<span lang="en-GB">A general check</span>' in asked.text, "who has the page read aloud hears it in English"
+    assert '<span lang="en-GB">Vaccine</span>' in asked.text
     kept(VisitType, world.check_up_id, how_to_prepare="Eat nothing.")
     say_in_german(world, how_to_prepare="Essen Sie nichts.", hint="Einmal alles")
     open_clinic(world)
@@ -410,6 +411,8 @@ def test_hours_and_advice_are_the_clinics_own_in_each_language_else_the_english_
     home = words_of(visitor.get("/"))
     assert "Every day, 7am to 9pm" in home
     assert "Ring 111." in home
+    assert '<span lang="en-GB">Ring 111.</span>' in visitor.get("/").text
+    assert "Ring 111.</p>" in Visitor(app).get("/").text
     tell(opening_hours_de="Täglich von 7 bis 21 Uhr", urgent_advice_de="Rufen Sie 111 an.")
     home = words_of(visitor.get("/"))
     assert "Täglich von 7 bis 21 Uhr" in home

@@ -35,7 +35,8 @@ from clinic_portal.scheduling.search import Search, load_terms
 from clinic_portal.scheduling.times import find_free_times
 from clinic_portal.settings import put_setting
 from clinic_portal.tasks import close_tasks
-from tests.bookings import cancel, messages_of, open_clinic
+from tests.asking import ask, drain, fresh, offers
+from tests.bookings import book, cancel, messages_of, open_clinic
 from tests.test_patient_pages import times_url, visits
 from tests.visitor import Visitor, words_of
 from tests.world import NOW, ZONE, World, add_session, at
@@ -231,6 +232,62 @@ def test_a_need_that_is_told_later_reaches_the_visits_that_are_booked(world: Wor
 
 
 # What is kept
+
+
+def unmet(world: World) -> list[tuple[int | None, list[str]]]:
+    """The open tasks about visits that do not meet what Alice needs."""
+    db.session().rollback()
+    open_ones = select(Task).filter_by(kind=TaskKind.NEEDS_CHANGED, patient_id=world.alice_id, closed_at=None)
+    return [(task.appointment_id, task.facts["unmet"]) for task in db.session().scalars(open_ones.order_by(Task.id))]
+
+
+def test_a_visit_that_does_not_meet_a_need_told_later_is_work_for_the_desk_until_it_does(
+    app: Flask, alice: Visitor, world: World
+) -> None:
+    open_clinic(world)
+    visit = book(world, at(9, day=1))
+    # Dr Chen is a woman and the house has no steps.
+    needs: dict[Need, str | None] = {Need.LONGER_VISIT: None, Need.MALE_CLINICIAN: None, Need.STEP_FREE: None}
+    assert change_needs(actor=world.alice, patient_id=world.alice_id, needs=needs)
+    assert unmet(world) == [(visit.id, ["too_short", "clinician"])]
+    assert change_needs(actor=world.alice, patient_id=world.alice_id, needs={Need.LONGER_VISIT: None})
+    assert unmet(world) == [(visit.id, ["too_short"])]
+    erin = Visitor(app, "erin")
+    task = db.session().scalars(select(Task).filter_by(kind=TaskKind.NEEDS_CHANGED, closed_at=None)).one()
+    page = erin.get(f"/backoffice/todo/details/?id={task.id}")
+    assert "It is shorter than the needs ask for." in words_of(page)
+    # Whoever moves it gets the time that is needed.
+    times = alice.get(f"/appointments/{visit.public_id}/move")
+    check = alice.follow(alice.post(times.request.full_path, start=write_instant(at(10, day=1))))
+    alice.submit(check)
+    db.session().rollback()
+    moved = db.session().get_one(Appointment, visit.id)
+    assert (moved.starts_at, moved.ends_at) == (at(10, day=1), at(10, day=1) + timedelta(minutes=40)), "30 and 10 more"
+    assert unmet(world) == []
+
+
+def test_nobody_looks_at_a_visit_that_was_cancelled_or_whose_need_has_gone(world: World) -> None:
+    open_clinic(world)
+    visit, later = book(world, at(9, day=1)), book(world, at(11, day=1), visit_type_id=world.vaccine_id)
+    change_needs(actor=world.alice, patient_id=world.alice_id, needs={Need.LONGER_VISIT: None})
+    assert [visit_id for visit_id, _ in unmet(world)] == [visit.id, later.id]
+    cancel(world, visit)
+    assert [visit_id for visit_id, _ in unmet(world)] == [later.id]
+    assert not change_needs(actor=world.alice, patient_id=world.alice_id, needs={})
+    assert unmet(world) == []
+
+
+def test_what_waits_is_looked_for_with_what_is_needed_now(world: World) -> None:
+    add_session(world.chen_id, at(9, day=3), at(9, 30, day=3))
+    visit = ask(world, is_ask_first=True)
+    drain()
+    change_needs(actor=world.alice, patient_id=world.alice_id, needs={Need.LONGER_VISIT: None})
+    assert [offer.state for offer in offers(visit)] == ["withdrawn"], "half an hour is too short now"
+    drain()
+    assert fresh(visit).status.value == "waitlist"
+    add_session(world.chen_id, at(11, day=3), at(12, day=3))
+    drain()
+    assert [offer.starts_at for offer in offers(visit)][-1] == at(11, day=3)
 
 
 def test_needs_are_ended_and_never_deleted(world: World) -> None:

@@ -27,10 +27,11 @@ class NeedsPage(PersonPage):
         if request.method == "GET":
             return self._form(patient, needs_of(db.session(), patient.id))
         try:
-            change_needs(actor=staff(), patient_id=patient.id, needs=needs_form.read_form(request.form))
+            is_unmet = change_needs(actor=staff(), patient_id=patient.id, needs=needs_form.read_form(request.form))
         except InvalidRequest as error:
             return self._form(patient, needs_form.typed(request.form), error)
-        return back_to(patient, "The needs are saved. Appointments that are booked already are as long as before.")
+        more = " An appointment that is booked already does not meet them: see To do." if is_unmet else ""
+        return back_to(patient, f"The needs are saved.{more}")
 
     def _form(self, patient: Patient, ticked: Wanted, error: InvalidRequest | None = None) -> Any:
         options = needs_form.options(ticked, WORDS, {}, DETAILS, "None")

@@ -177,6 +177,13 @@ TASK = {
     TaskKind.PAST_PROMISE: "Request past its promise",
     TaskKind.CANNOT_PLACE: "Request that finds no time",
     TaskKind.OFFERS_UNANSWERED: "Offers without an answer",
+    TaskKind.NEEDS_CHANGED: "Needs changed after booking",
+}
+# What an appointment lacks for what its patient needs.
+UNMET = {
+    "too_short": "It is shorter than the needs ask for.",
+    "steps": "The place is not step-free.",
+    "clinician": "The patient asked for a woman, or a man.",
 }
 INTERPRETER_TASK = {
     "book": "Book an interpreter",
@@ -195,6 +202,7 @@ OUTCOME_OF_TASK = {
     "not_reached": "Could not be reached",
     "not_needed": "Not needed any more",
     "kept": "The right stays",
+    "stays": "It stays as it is",
     "ended": "The right has ended",
     "not_same": "Not the same person",
     "newer": "Overtaken by something newer",

@@ -27,6 +27,8 @@ class TaskKind(enum.StrEnum):
     PAST_PROMISE = "past_promise"
     CANNOT_PLACE = "cannot_place"
     OFFERS_UNANSWERED = "offers_unanswered"
+    # A need was told after a visit was booked, and the visit does not meet it.
+    NEEDS_CHANGED = "needs_changed"
 
 
 class Task(Base):

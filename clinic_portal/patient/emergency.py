@@ -52,7 +52,8 @@ def _ask(answers: Answers, text: str, problem: str | None = None) -> Response:
     return page(
         "patient/emergency.html",
         status=422 if problem else 200,
-        signs=lines_of(text),
+        # Each line is in the language of the whole.
+        signs=[type(text)(line) for line in lines_of(text)],
         version=version_of(text),
         options=[
             {"value": value, "label": _(words), "hint": "", "is_checked": False} for value, words in WORDS.items()

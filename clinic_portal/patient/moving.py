@@ -13,6 +13,7 @@ from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.cards import card_of
 from clinic_portal.patient.choosing import Choosing, keep_time, show_times, with_days
 from clinic_portal.patient.reading import read_public_id
+from clinic_portal.scheduling.needs import needs_of
 from clinic_portal.scheduling.search import Search
 from clinic_portal.visit_texts import text_of
 
@@ -47,16 +48,17 @@ def _movable(account: Account, public_id: str) -> Appointment:
 
 
 def choosing_to_move(account: Account, visit: Appointment) -> Choosing:
-    """The times page of a visit that is moved: the same kind of visit, place and needs."""
+    """The times page of a visit that is moved: the same kind of visit and place; needs told since count too."""
     location_id = visit.wishes.get("location_id")
     location = db.session().get(Location, location_id) if location_id else None
+    needs = needs_of(db.session(), visit.patient_id)
     return Choosing(
         account=account,
         search=Search(
             visit_type_id=visit.visit_type_id,
             patient_id=visit.patient_id,
             location_id=location_id,
-            needs=frozenset(Need(need) for need in visit.wishes.get("needs", [])),
+            needs=frozenset(Need(need) for need in visit.wishes.get("needs", [])) | frozenset(needs),
             mode=visit.mode,
             continuity=ContinuityWish(visit.wishes.get("continuity", ContinuityWish.NONE)),
             account_id=account.id,

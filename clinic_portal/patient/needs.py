@@ -78,14 +78,15 @@ def change_own_needs(person_id: str) -> Response:
     if request.method == "GET":
         return _question(needs_of(db.session(), right.patient_id), back_url=back_url, title=title)
     try:
-        change_needs(
+        is_unmet = change_needs(
             actor=actor_for(account, right.patient_id),
             patient_id=right.patient_id,
             needs=needs_form.read_form(request.form),
         )
     except InvalidRequest as error:
         return _question(_typed(), error, back_url=back_url, title=title)
-    flash(_("What you need is saved. Appointments that are booked already stay as they are."), "success")
+    booked = _("We look at the appointments that are booked already, and call you if one of them has to change.")
+    flash(f"{_('What you need is saved.')} {booked}" if is_unmet else _("What you need is saved."), "success")
     return see_other(back_url)
 
 

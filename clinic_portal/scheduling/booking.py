@@ -34,6 +34,7 @@ from clinic_portal.notifications.calls import overtake_calls
 from clinic_portal.notifications.request_outbox import wake_queue
 from clinic_portal.scheduling import claims, submissions
 from clinic_portal.scheduling.assignment import Placement
+from clinic_portal.scheduling.fits import forget_visit, look_at_visit
 from clinic_portal.scheduling.holds import let_go, take_over
 from clinic_portal.scheduling.modes import way_to_meet
 from clinic_portal.scheduling.needs import arrange_interpreter, dismiss_interpreter
@@ -263,6 +264,7 @@ def _move(
     note_attempt(session, visit, placement, terms.now)
     record(session, actor, "move", visit, before=before, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
     arrange_interpreter(session, visit)
+    look_at_visit(session, visit)
     outbox.tell_moved(
         session,
         visit,
@@ -343,6 +345,7 @@ def carry_out_cancel(
     after = {**columns_of(visit, TOLD), **noted}
     record(session, actor, "cancel", visit, before=before, after=after, patient_id=visit.patient_id)
     dismiss_interpreter(session, visit)
+    forget_visit(session, visit)
     if visit.starts_at is not None and visit.starts_at > now:
         outbox.tell_cancelled(session, visit)
     wake_queue()
@@ -409,6 +412,7 @@ def change_status(
         give_back(db, visit, load_settings(db).number("grid_min"))
         visit.sequence += 1
         dismiss_interpreter(db, visit)
+        forget_visit(db, visit)
         give_back_referral(db, visit)
     if visit.wants_earlier:
         withdraw_offers(db, visit, now)

@@ -35,6 +35,7 @@ from clinic_portal.notifications.calls import overtake_calls
 from clinic_portal.notifications.request_outbox import Told, tell_of_requests, wake_queue
 from clinic_portal.scheduling import claims
 from clinic_portal.scheduling.booking import placement_of_hold, unconfirm
+from clinic_portal.scheduling.fits import look_at_visit
 from clinic_portal.scheduling.needs import arrange_interpreter
 from clinic_portal.scheduling.offering import ToOffer
 from clinic_portal.scheduling.people import lock_patient
@@ -176,6 +177,7 @@ def _move(session: Session, actor: Actor, visit: Appointment, hold: Hold, now: d
     )
     close_request_tasks(session, actor, [visit.id], "booked")
     arrange_interpreter(session, visit)
+    look_at_visit(session, visit)
     outbox.tell_moved(session, visit, old_starts_at=old_starts_at, old_practitioner_id=old_practitioner_id,
                       old_location_id=old_location_id, old_window_min=old_window_min)  # fmt: skip
     wake_queue()

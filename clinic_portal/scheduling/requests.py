@@ -6,6 +6,7 @@ A request is an appointment that has no time yet. It is stored before anything a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,7 @@ from clinic_portal.models import (
     Appointment,
     CancelReason,
     Event,
+    Need,
     Origin,
     PriorityClass,
     Status,
@@ -43,6 +45,7 @@ from clinic_portal.scheduling.request_rows import (
     close_request_tasks,
     dates_of,
     leave_queue,
+    lock_batch,
     lock_request,
     next_escalation,
     note_change,
@@ -266,6 +269,27 @@ def _wish(visit: Appointment, search: Search, wishes: Wishes, call_number: str |
     for name, value in {**way_asked(search.mode, call_number), **wishes.columns()}.items():
         setattr(visit, name, value)
     wait_anew(visit, now)
+
+
+def note_needs(session: Session, actor: Actor, patient_id: int, needs: Iterable[Need]) -> None:
+    """Let what a patient has asked for be looked for with these needs, inside the caller's transaction; rings.
+
+    The patient must be locked. What is offered is taken back: it may not suit any more.
+    """
+    waiting = select(Appointment.id).where(Appointment.patient_id == patient_id, Appointment.status.in_(WAITING))
+    now, wanted = clock.now(), sorted(needs)
+    for visit in lock_batch(session, session.scalars(waiting).all()):
+        if visit.wishes.get("needs", []) == wanted:
+            continue
+        before = told(visit)
+        withdraw_offers(session, visit, now)
+        overtake_calls(session, [visit.id])
+        if visit.status is Status.PENDING:
+            visit.status = Status.PROPOSED
+        visit.wishes = {**visit.wishes, "needs": wanted}
+        wait_anew(visit, now)
+        note_change(session, actor, "change_request", visit, before, {"needs": wanted})
+        wake_queue()
 
 
 @writing

@@ -351,10 +351,9 @@ def _due(session: Session, search: Search) -> tuple[date, date] | None:
 
 
 def _extra_cells(search: Search, settings: Settings, grid_min: int, moved: Any | None) -> int:
-    """How many cells the patient's needs add to everybody's length; a visit that is moved keeps what it has."""
-    kept = None if moved is None else moved.extra_minutes
-    minutes = extra_minutes(settings, search.visit_type_id, search.needs) if kept is None else kept
-    return -(-minutes // grid_min)
+    """How many cells the patient's needs add to everybody's length; a visit that is moved has no less than before."""
+    kept = 0 if moved is None else moved.extra_minutes
+    return -(-max(extra_minutes(settings, search.visit_type_id, search.needs), kept) // grid_min)
 
 
 def _limits(
