@@ -20,7 +20,6 @@ from clinic_portal.models import (
     Appointment,
     CancelledBy,
     CancelReason,
-    Confirmation,
     Hold,
     Mode,
     Origin,
@@ -32,15 +31,15 @@ from clinic_portal.models import (
 from clinic_portal.notifications import outbox
 from clinic_portal.notifications.calls import overtake_calls
 from clinic_portal.notifications.request_outbox import wake_queue
-from clinic_portal.scheduling import claims, submissions
+from clinic_portal.scheduling import submissions
 from clinic_portal.scheduling.assignment import Placement
-from clinic_portal.scheduling.fits import forget_visit, look_at_visit
+from clinic_portal.scheduling.fits import forget_visit
 from clinic_portal.scheduling.holds import let_go, take_over
 from clinic_portal.scheduling.modes import way_to_meet
 from clinic_portal.scheduling.needs import arrange_interpreter, dismiss_interpreter
 from clinic_portal.scheduling.notes import allowed_note, clean_note
 from clinic_portal.scheduling.people import lock_patient
-from clinic_portal.scheduling.placing import note_attempt, time_of
+from clinic_portal.scheduling.placing import note_attempt, put_elsewhere, time_of
 from clinic_portal.scheduling.privacy import privacy_of
 from clinic_portal.scheduling.referrals import give_back_referral, use_referral
 from clinic_portal.scheduling.request_rows import close_request_tasks, leave_queue, lock_request_for, withdraw_offers
@@ -246,61 +245,26 @@ def move_appointment(
 def _move(
     session: Session, actor: Actor, visit: Appointment, search: Search, starts_at: datetime, hold_id: int | None
 ) -> None:
-    before = columns_of(visit, TOLD)
-    old_starts_at, old_practitioner_id, old_location_id = visit.starts_at, visit.practitioner_id, visit.location_id
-    old_window_min = visit.shown_window_min
-    assert old_starts_at is not None
-    assert old_practitioner_id is not None
-    if starts_at == old_starts_at:
+    if starts_at == visit.starts_at:
         raise BadTransition(N_("Choose a time other than the one you have."))
-    placement, terms = _exchange(session, actor, visit, search, starts_at, hold_id)
-    for name, value in time_of(placement, terms.window_min).items():
-        setattr(visit, name, value)
-    visit.version += 1
-    visit.sequence += 1
-    unconfirm(visit)
-    visit.wishes = terms.search.wishes()
-    session.flush()
-    note_attempt(session, visit, placement, terms.now)
-    record(session, actor, "move", visit, before=before, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
-    arrange_interpreter(session, visit)
-    look_at_visit(session, visit)
-    outbox.tell_moved(
-        session,
-        visit,
-        old_starts_at=old_starts_at,
-        old_practitioner_id=old_practitioner_id,
-        old_location_id=old_location_id,
-        old_window_min=old_window_min,
-    )
-    wake_queue()
-
-
-def unconfirm(visit: Appointment) -> None:
-    """Whoever said that they will come said it of the time before the move."""
-    visit.confirmation, visit.confirmed_at, visit.confirmed_via = Confirmation.NOT_ASKED, None, None
-
-
-def _exchange(
-    session: Session, actor: Actor, visit: Appointment, search: Search, starts_at: datetime, hold_id: int | None
-) -> tuple[Placement, Terms]:
-    """Take the new cells, then give the old ones back; with a live hold the new ones are already ours."""
     terms = load_terms(session, replace(search, by=actor.kind))
     terms.check_limits(starts_at)
+    placement = _new_time(session, actor, visit, terms, starts_at, hold_id)
+    put_elsewhere(session, actor, visit, placement, "move", terms.now, wishes=terms.search.wishes())
+
+
+def _new_time(
+    session: Session, actor: Actor, visit: Appointment, terms: Terms, starts_at: datetime, hold_id: int | None
+) -> Placement:
+    """The cells of the new time; with a live hold they are already ours."""
+    search = terms.search
     hold = None if hold_id is None else take_over(session, actor, hold_id, search, starts_at, terms.now)
     dead = let_go(session, actor, terms.now, terms.grid_min)
     if hold is None:
-        old = time_to_give_back(session, visit, terms.grid_min)
-        placement = place_as_told(session, terms, starts_at, old, dead)
-    elif busy := own_visits(session, search, hold.starts_at, hold.ends_at):
+        return place_as_told(session, terms, starts_at, time_to_give_back(session, visit, terms.grid_min), dead)
+    if busy := own_visits(session, search, hold.starts_at, hold.ends_at):
         raise PatientBusy(appointment_id=busy[0].appointment_id)
-    else:
-        placement = placement_of_hold(hold)
-    # New visits lie in lane 0.
-    same_lane = (placement.practitioner_id, 0) == (visit.practitioner_id, visit.lane)
-    taken = claims.piece_of(placement.blocked_from, placement.blocked_until, terms.grid_min)
-    give_back(session, visit, terms.grid_min, kept=taken if same_lane else None)
-    return placement, terms
+    return placement_of_hold(hold)
 
 
 @writing

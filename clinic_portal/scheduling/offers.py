@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from clinic_portal import clock
-from clinic_portal.audit import SYSTEM, Actor, Change, record, record_all
+from clinic_portal.audit import SYSTEM, Actor, Change, record_all
 from clinic_portal.database import writing
 from clinic_portal.errors import NotFound, OfferGone, PatientBusy
 from clinic_portal.models import (
@@ -28,24 +28,20 @@ from clinic_portal.models import (
     OfferState,
     Status,
     TaskKind,
-    columns_of,
 )
-from clinic_portal.notifications import outbox
 from clinic_portal.notifications.calls import overtake_calls
 from clinic_portal.notifications.request_outbox import Told, tell_of_requests, wake_queue
 from clinic_portal.scheduling import claims
-from clinic_portal.scheduling.booking import placement_of_hold, unconfirm
-from clinic_portal.scheduling.fits import look_at_visit
-from clinic_portal.scheduling.needs import arrange_interpreter
+from clinic_portal.scheduling.booking import placement_of_hold
 from clinic_portal.scheduling.offering import ToOffer
 from clinic_portal.scheduling.people import lock_patient
-from clinic_portal.scheduling.placing import become_visit, note_attempt, time_of
+from clinic_portal.scheduling.placing import become_visit, put_elsewhere
 from clinic_portal.scheduling.planning import NOTHING_FITS
 from clinic_portal.scheduling.request_rows import close_request_tasks, leave_queue, lock_batch, note_change, told
 from clinic_portal.scheduling.search import Search, own_visits
 from clinic_portal.scheduling.transitions import check_step
-from clinic_portal.scheduling.visits import TOLD, give_back, lock_visit
-from clinic_portal.settings import load_settings, shown_window
+from clinic_portal.scheduling.visits import lock_visit
+from clinic_portal.settings import load_settings
 from clinic_portal.tasks import open_task
 
 # A request or visit, what was told of it before, and the offer that ended.
@@ -116,7 +112,9 @@ def accept_offer(db: Session, *, actor: Actor, offer_id: int, via: AnsweredVia =
     if visit.is_request:
         become_visit(db, actor, visit, placement_of_hold(offer.hold), "accept", now)
     else:
-        _move(db, actor, visit, offer.hold, now)
+        leave_queue(visit)
+        close_request_tasks(db, actor, [visit.id], "booked")
+        put_elsewhere(db, actor, visit, placement_of_hold(offer.hold), "accept_earlier", now)
     return visit
 
 
@@ -145,42 +143,6 @@ def _check_stands(session: Session, offer: Offer, visit: Appointment, now: datet
     search = Search(visit.visit_type_id, visit.patient_id, moving_id=visit.id)
     if busy := own_visits(session, search, hold.starts_at, hold.ends_at):
         raise PatientBusy(appointment_id=busy[0].appointment_id)
-
-
-def _move(session: Session, actor: Actor, visit: Appointment, hold: Hold, now: datetime) -> None:
-    """The booked visit gets the earlier time, and gives back what it keeps of the old one no more."""
-    before = columns_of(visit, TOLD)
-    old_starts_at, old_practitioner_id, old_location_id = visit.starts_at, visit.practitioner_id, visit.location_id
-    old_window_min, settings = visit.shown_window_min, load_settings(session)
-    assert old_starts_at is not None
-    assert old_practitioner_id is not None
-    placement = placement_of_hold(hold)
-    same_lane = (placement.practitioner_id, 0) == (visit.practitioner_id, visit.lane)
-    grid_min = settings.number("grid_min")
-    taken = claims.piece_of(placement.blocked_from, placement.blocked_until, grid_min)
-    give_back(session, visit, grid_min, kept=taken if same_lane else None)
-    for name, value in time_of(placement, shown_window(settings, visit.mode, visit.visit_type_id)).items():
-        setattr(visit, name, value)
-    visit.version, visit.sequence = visit.version + 1, visit.sequence + 1
-    unconfirm(visit)
-    leave_queue(visit)
-    session.flush()
-    note_attempt(session, visit, placement, now)
-    record(
-        session,
-        actor,
-        "accept_earlier",
-        visit,
-        before=before,
-        after=columns_of(visit, TOLD),
-        patient_id=visit.patient_id,
-    )
-    close_request_tasks(session, actor, [visit.id], "booked")
-    arrange_interpreter(session, visit)
-    look_at_visit(session, visit)
-    outbox.tell_moved(session, visit, old_starts_at=old_starts_at, old_practitioner_id=old_practitioner_id,
-                      old_location_id=old_location_id, old_window_min=old_window_min)  # fmt: skip
-    wake_queue()
 
 
 def _answer(offer: Offer, state: OfferState, via: AnsweredVia, now: datetime) -> None:

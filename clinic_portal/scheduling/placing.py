@@ -9,15 +9,19 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
-from clinic_portal.audit import Actor
+from clinic_portal.audit import Actor, record
 from clinic_portal.database import run
-from clinic_portal.models import Appointment, Attempt, Location, Status, VisitType, WhoMayBook
+from clinic_portal.models import Appointment, Attempt, Confirmation, Location, Status, VisitType, WhoMayBook, columns_of
 from clinic_portal.notifications import outbox
+from clinic_portal.notifications.request_outbox import wake_queue
+from clinic_portal.scheduling import claims
 from clinic_portal.scheduling.assignment import Placement
+from clinic_portal.scheduling.fits import look_at_visit
 from clinic_portal.scheduling.modes import way_to_meet
 from clinic_portal.scheduling.needs import arrange_interpreter
 from clinic_portal.scheduling.referrals import use_referral
 from clinic_portal.scheduling.request_rows import close_request_tasks, leave_queue, note_change, told
+from clinic_portal.scheduling.visits import TOLD, give_back
 from clinic_portal.settings import load_settings, shown_window
 
 
@@ -55,6 +59,52 @@ def note_attempt(session: Session, visit: Appointment, placement: Placement, now
         "lost_races": placement.lost_races,
     }
     run(session, _ATTEMPT, attempt)
+
+
+def put_elsewhere(
+    session: Session,
+    actor: Actor,
+    visit: Appointment,
+    placement: Placement,
+    action: str,
+    now: datetime,
+    wishes: dict[str, Any] | None = None,
+) -> None:
+    """Give a booked visit another time or practitioner, whose cells are claimed, inside the caller's transaction.
+
+    The old cells go back, everybody concerned is told once, and whoever waits may have them.
+
+    Args: action, what the audit log calls it; wishes, why it was put there, if that has changed.
+    """
+    before = columns_of(visit, TOLD)
+    old_starts_at, old_practitioner_id, old_location_id = visit.starts_at, visit.practitioner_id, visit.location_id
+    old_window_min, settings = visit.shown_window_min, load_settings(session)
+    assert old_starts_at is not None
+    assert old_practitioner_id is not None
+    grid_min = settings.number("grid_min")
+    # New visits lie in lane 0.
+    same_lane = (placement.practitioner_id, 0) == (visit.practitioner_id, visit.lane)
+    taken = claims.piece_of(placement.blocked_from, placement.blocked_until, grid_min)
+    give_back(session, visit, grid_min, kept=taken if same_lane else None)
+    for name, value in time_of(placement, shown_window(settings, visit.mode, visit.visit_type_id)).items():
+        setattr(visit, name, value)
+    visit.version, visit.sequence = visit.version + 1, visit.sequence + 1
+    _unconfirm(visit)
+    visit.wishes = visit.wishes if wishes is None else wishes
+    session.flush()
+    note_attempt(session, visit, placement, now)
+    after = columns_of(visit, TOLD)
+    record(session, actor, action, visit, before=before, after=after, patient_id=visit.patient_id)
+    arrange_interpreter(session, visit)
+    look_at_visit(session, visit)
+    outbox.tell_moved(session, visit, old_starts_at=old_starts_at, old_practitioner_id=old_practitioner_id,
+                      old_location_id=old_location_id, old_window_min=old_window_min)  # fmt: skip
+    wake_queue()
+
+
+def _unconfirm(visit: Appointment) -> None:
+    """Whoever said that they will come said it of the time before the move."""
+    visit.confirmation, visit.confirmed_at, visit.confirmed_via = Confirmation.NOT_ASKED, None, None
 
 
 def settle(session: Session, visit: Appointment, who_may_book: WhoMayBook) -> None:
