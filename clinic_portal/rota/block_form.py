@@ -96,7 +96,8 @@ def new_values(today: date) -> Values:
     """What an empty form shows."""
     return MultiDict([
         ("starts", "09:00"), ("ends", "12:00"), ("valid_from", today.isoformat()), ("repeats", WEEKLY),
-        ("kind", RuleKind.CLINIC.value), *(("modes", mode.value) for mode in MODE_BIT),
+        ("kind", RuleKind.CLINIC.value), ("audience", Audience.PUBLIC.value),
+        ("release_policy", ReleasePolicy.AT_ONCE.value), *(("modes", mode.value) for mode in MODE_BIT),
     ])  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import holidays
+from babel.core import get_global
 from flask import Response, flash, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
@@ -19,7 +20,7 @@ from clinic_portal.languages import N_, _, current, ngettext
 from clinic_portal.models import Closure
 from clinic_portal.rota.blueprint import blueprint
 from clinic_portal.rota.carrying_out import carry_out, sent_token, token
-from clinic_portal.rota.overview import clinic_today
+from clinic_portal.rota.overview import clinic_today, clinic_zone
 from clinic_portal.rota.reach import actor, only_for_all_places
 from clinic_portal.rota.reading import Values, places, read_day, read_day_or_none, read_location, read_row_id
 from clinic_portal.scheduling.hours import add_closure, end_closure
@@ -135,12 +136,18 @@ def _page(values: Any, errors: list[dict[str, str]] | None = None, status: int =
             {"value": "all", "label": _("All places"), "is_checked": chosen == "all"},
             *({"value": one.public_id, "label": one.name, "is_checked": chosen == one.public_id} for one in places()),
         ],
-        countries=_countries(values.get("country", "")),
+        countries=_countries(values.get("country") or _own_country()),
         values=values,
         token=token(),
         errors=errors or [],
         back_url=url_for("rota.everybody"),
     )
+
+
+def _own_country() -> str:
+    """The country in which the clinic's clock goes; for a list that is long."""
+    found: str | None = get_global("zone_territories").get(clinic_zone())
+    return found or ""
 
 
 def _countries(chosen: str) -> list[dict[str, Any]]:

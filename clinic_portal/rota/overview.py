@@ -17,6 +17,7 @@ from clinic_portal.errors import NotFound
 from clinic_portal.languages import N_, _, ngettext
 from clinic_portal.models import (
     ALL_MODES,
+    Audience,
     AvailabilityException,
     AvailabilityRule,
     ClinicSession,
@@ -125,10 +126,11 @@ def home_zone(practitioner: Practitioner) -> str:
         .order_by(AvailabilityRule.id)
         .limit(1)
     )
-    return db.session().scalar(first_block) or _clinic_zone()
+    return db.session().scalar(first_block) or clinic_zone()
 
 
-def _clinic_zone() -> str:
+def clinic_zone() -> str:
+    """The zone of the clinic's first place."""
     return db.session().scalar(select(Location.zone).order_by(Location.id).limit(1)) or "UTC"
 
 
@@ -139,7 +141,7 @@ def today_of(practitioner: Practitioner) -> date:
 
 def clinic_today() -> date:
     """What day it is at the clinic."""
-    return clock.local_date(clock.now(), _clinic_zone())
+    return clock.local_date(clock.now(), clinic_zone())
 
 
 def _monday(day: date) -> date:
@@ -226,7 +228,7 @@ def _details(rule: AvailabilityRule) -> list[str]:
         found.append(_("the %(nth)s of the month", nth=_(NTH[rule.nth_of_month]).lower()))
     if rule.modes != ALL_MODES:
         found.append(", ".join(_(words) for mode, words in MODES.items() if mode in rule.modes))
-    if rule.audience in AUDIENCES and rule.audience.value != "public":
+    if rule.audience is not Audience.PUBLIC and rule.release_policy is not ReleasePolicy.NEVER:
         found.append(_(AUDIENCES[rule.audience]))
     if rule.release_policy is not ReleasePolicy.AT_ONCE:
         found.append(_release(rule))
@@ -241,7 +243,10 @@ _RELEASE = {
 
 
 def _release(rule: AvailabilityRule) -> str:
-    return _(_RELEASE[rule.release_policy], number=rule.release_before, time=minute_told(rule.release_at_min))
+    time = minute_told(rule.release_at_min)
+    if rule.release_policy is ReleasePolicy.DAYS_BEFORE and not rule.release_before:
+        return _("free for patients on the same day, from %(time)s on", time=time)
+    return _(_RELEASE[rule.release_policy], number=rule.release_before, time=time)
 
 
 def _away(practitioner: Practitioner, first: date, last: date) -> list[AvailabilityException]:

@@ -31,6 +31,8 @@ from clinic_portal.scheduling.times import FreeTime, free_days
 DAY = timedelta(days=1)
 # The nearest time is looked for this far around the old one.
 AROUND_DAYS = 14
+# An earlier time is proposed only so far ahead.
+WARNED = timedelta(days=1)
 
 
 class What(enum.StrEnum):
@@ -177,7 +179,11 @@ def _nearest(session: Session, terms: Terms, starts_at: datetime) -> FreeTime | 
     first = max(low, day - timedelta(days=AROUND_DAYS))
     last = min(max(high, day), day + timedelta(days=AROUND_DAYS))
     days = free_days(session, terms, first, max((last - first).days + 1, 1))
-    times = [one for found in days.values() for one in found if one.starts_at != starts_at]
+    # Nobody is moved to a time of which they may hear too late.
+    times = [
+        one for found in days.values() for one in found
+        if one.starts_at > starts_at or terms.now + WARNED <= one.starts_at < starts_at
+    ]  # fmt: skip
     # Of two that are as near, the later one: whoever planned to come then can come then.
     return min(times, key=lambda one: (abs(one.starts_at - starts_at), -one.starts_at.timestamp()), default=None)
 
