@@ -43,7 +43,7 @@ def day() -> Response:
         today_url=url_for("doctor.day"),
         week_url=url_for("doctor.week", day=on.isoformat()),
         sessions=read_day(session, practitioner, on),
-        changes=changes_for(session, practitioner),
+        changes=changes_for(session, practitioner) if on == today else [],
     )
 
 

@@ -130,7 +130,9 @@ def late() -> Response:
     """Say how late you run."""
     practitioner = practitioner_for(signed_in_account())
     number, minutes = request.form.get("session", ""), request.form.get("late_min", "").strip() or "0"
-    row = db.session().get(ClinicSession, int(number)) if number.isascii() and number.isdecimal() else None
+    if not (number.isascii() and number.isdecimal() and len(number) < 18):
+        raise InvalidRequest(N_("Reload the page and try again."))
+    row = db.session().get(ClinicSession, int(number))
     if row is None or row.practitioner_id != practitioner.id:
         raise NotFound
     if not (minutes.isascii() and minutes.isdecimal() and len(minutes) < 5):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -76,6 +76,9 @@ def _is_today(row: ClinicSession, now: datetime) -> bool:
 def late_by(session: Session, visit: Appointment) -> int:
     """How many minutes late the session runs in which a visit of today begins; 0 when nobody said so, or it is over."""
     if visit.status is not Status.BOOKED or visit.starts_at is None or visit.practitioner_id is None:
+        return 0
+    # Long before and long after, it is said of no visit.
+    if abs(visit.starts_at - clock.now()) > timedelta(hours=12):
         return 0
     found = select(ClinicSession.late_min).where(
         ClinicSession.practitioner_id == visit.practitioner_id,
