@@ -34,6 +34,7 @@ R = TypeVar("R")
 
 # The longest that a request waits for its turn to write; beyond it the page says "busy", and nothing was changed.
 LOCK_WAIT_S = 5.0
+TURN_WAIT_S = 20.0
 TRIES = 6
 # Postgres: serialisation failure and deadlock. Neither is anybody's fault, and the second try usually wins.
 RETRIED = frozenset({"40001", "40P01"})
@@ -280,10 +281,14 @@ def take_turns(session: Session, what: int) -> None:
     Args: what, the kind, as a number of its own. On SQLite all writers take turns anyhow.
     """
     if lock_rows(session):
+        # A turn lasts longer than a row is locked, and there may be a line.
+        session.execute(_LOCK_TIMEOUT, {"wait": f"{TURN_WAIT_S:.0f}s"})
         session.execute(_TURN, {"what": what})
+        session.execute(_LOCK_TIMEOUT, {"wait": f"{LOCK_WAIT_S:.0f}s"})
 
 
 _TURN = text("SELECT pg_advisory_xact_lock(:what)")
+_LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :wait, true)")
 
 
 def install(engine: Engine) -> None:
@@ -317,7 +322,7 @@ def _begin_sqlite(connection: Connection) -> None:
 def _set_up_postgres(connection: Any, _record: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET TIME ZONE 'UTC'")
-        cursor.execute("SET lock_timeout = '5s'")
+        cursor.execute(f"SET lock_timeout = '{LOCK_WAIT_S:.0f}s'")
         cursor.execute("SET statement_timeout = '30s'")
     connection.commit()
 
