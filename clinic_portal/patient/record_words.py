@@ -88,4 +88,5 @@ CODES = {
     "end_referral": N_("End referral"), "merge": N_("Join records"), "make_private": N_("Make private"),
     "make_visible": N_("Make visible"), "close": N_("Close task"), "try": N_("Try to reach"),
     "put_off": N_("Put off"), "wrong_number": N_("Wrong number"), "void": N_("Void code"),
+    "lengthened": N_("Takes longer"), "lengthen": N_("Make longer"),
 }  # fmt: skip
