@@ -9,7 +9,20 @@ from flask import Flask
 from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from clinic_portal import accounts, backoffice, database, demo, doctor, entrance, health, mails, patient, queues, web
+from clinic_portal import (
+    accounts,
+    backoffice,
+    database,
+    demo,
+    doctor,
+    entrance,
+    health,
+    mails,
+    patient,
+    queues,
+    rota,
+    web,
+)
 from clinic_portal.config import DEMO, Config, load_config
 from clinic_portal.database import db
 from clinic_portal.languages import N_
@@ -24,6 +37,7 @@ NAV = (
     web.NavItem(N_("Appointments"), "patient.appointments", PATIENT),
     web.NavItem(N_("Profile"), "patient.profile", PATIENT),
     web.NavItem(N_("Your day"), "doctor.day", PRACTITIONER),
+    web.NavItem(N_("Hours"), "rota.everybody", PRACTITIONER),
     web.NavItem("Back office", "backoffice.index", frozenset(accounts.STAFF)),
     # Patients find it in their profile and under every page: five entries would need two lines on a phone.
     web.NavItem(N_("Account"), "entrance.account", frozenset(RoleName) - PATIENT),
@@ -59,6 +73,7 @@ def _open_doors(app: Flask, config: Config) -> None:
     entrance.install(app)
     patient.install(app)
     doctor.install(app)
+    rota.install(app)
     backoffice.install(app)
     mails.install(app, config)
     if config.environment == DEMO:

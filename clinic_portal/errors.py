@@ -90,6 +90,12 @@ class AlreadyAsked(DomainError):
     code = "already_asked"
 
 
+class VisitsOutside(DomainError):
+    """Some appointments would be outside of the hours. Say what to do with each."""
+
+    code = "visits_outside"
+
+
 class OfferGone(DomainError):
     """This time is no longer kept for you."""
 

@@ -92,6 +92,11 @@ def day_and_time(instant: datetime, zone: str) -> str:
     return f"{date_short(clock.local_date(instant, zone))}, {time_short(instant, zone)}"
 
 
+def minute_told(minute: int) -> str:
+    """A time of day on the clock on the wall: "9:30am". Args: minute after midnight; beyond a day the next day's."""
+    return _time(time(minute % (24 * 60) // 60, minute % 60), languages.current())
+
+
 def time_told(instant: datetime, zone: str, window_min: int) -> str:
     """What a patient reads as the time: "10:15am", or "between 10am and 12 midday" where a stretch of the day is told.
 

@@ -63,6 +63,10 @@ OWN = Door("alice", SIGN_IN, *[NOT_FOUND] * 6)
 DOCTORS = Door("chen", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, FINE, NOT_FOR_YOU, NOT_FOR_YOU, NOT_FOR_YOU)
 # One visit of one doctor.
 OWN_VISITS = Door("chen", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, FINE, *[NOT_FOR_YOU] * 3, NOT_FOUND)
+# Hours: whose they are, and the staff of the places where they work.
+EVERYBODYS_HOURS = Door("chen", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, *[FINE] * 4)
+HOURS = Door("chen", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, FINE, FINE, NOT_FOUND, FINE, NOT_FOUND)
+CLOSED_DAYS = Door("erin", SIGN_IN, *[NOT_FOR_YOU] * 3, FINE, NOT_FOR_YOU, FINE)
 DESK = Door("erin", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, NOT_FOR_YOU, FINE, FINE, FINE)
 # One record, at one place.
 DESK_OF_PLACE = Door("erin", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, NOT_FOR_YOU, FINE, NOT_FOUND, FINE)
@@ -184,6 +188,19 @@ ADDRESSES: dict[str, Door] = {
     "/doctor/?day=2026-03-03": DOCTORS,
     "/doctor/invitations": DOCTORS,
     "/doctor/visits/{visit}/invite": OWN_VISITS,
+    # Hours
+    "/hours/": EVERYBODYS_HOURS,
+    "/hours/{practitioner}": HOURS,
+    "/hours/{practitioner}/add": HOURS,
+    "/hours/{practitioner}/copy": HOURS,
+    "/hours/{practitioner}/off": HOURS,
+    "/hours/{practitioner}/extra": HOURS,
+    "/hours/{practitioner}/blocks/{block}": HOURS,
+    "/hours/{practitioner}/blocks/{block}/end": HOURS,
+    "/hours/{practitioner}/away/{away}/end": HOURS,
+    "/hours/closed": CLOSED_DAYS,
+    "/hours/closed/{closure}/end": CLOSED_DAYS,
+    "/hours/closed/holidays": CLOSED_DAYS,
     # Back office
     "/backoffice/": DESK,
     "/backoffice/appointments/": DESK,

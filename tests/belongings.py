@@ -18,8 +18,13 @@ from clinic_portal.database import db, writing
 from clinic_portal.models import (
     Account,
     Appointment,
+    AvailabilityException,
+    AvailabilityRule,
+    Closure,
     ContactKind,
     ContactPoint,
+    ExceptionKind,
+    ExceptionStatus,
     Hold,
     HoldKind,
     Location,
@@ -28,6 +33,7 @@ from clinic_portal.models import (
     Passkey,
     Patient,
     PatientAccess,
+    Practitioner,
     Relation,
     Role,
     RoleGrant,
@@ -47,7 +53,7 @@ from clinic_portal.scheduling.search import Search
 from clinic_portal.tasks import open_task
 from tests.asking import ask, drain
 from tests.bookings import book, cancel, open_clinic
-from tests.world import NOW, World, add_patient, add_session, at
+from tests.world import NOW, ZONE, World, add_patient, add_session, at
 
 # Everybody who must not reach what is Alice's, and as which column of a `Door` they count.
 WRONG_PERSONS = {
@@ -134,6 +140,13 @@ def _finish(db: Session, world: World, visit_id: int, private_id: int) -> None:
     check_up = db.get_one(VisitType, world.check_up_id)
     check_up.modes = frozenset({Mode.IN_PERSON, Mode.PHONE})
     alices = world.accounts["alice"]
+    # Her doctor works at one place, is away for a day, and that place closes for another.
+    chens = {"practitioner_id": world.chen_id, "location_id": world.location_id}
+    db.add(AvailabilityRule(weekday=4, starts_min=540, ends_min=720, valid_from=NOW.date(), **chens))
+    off = NOW.date() + timedelta(days=20)
+    db.add(AvailabilityException(practitioner_id=world.chen_id, kind=ExceptionKind.OFF, status=ExceptionStatus.APPROVED,
+                                 zone=ZONE, starts_on=off, starts_min=0, ends_on=off, ends_min=1440))  # fmt: skip
+    db.add(Closure(location_id=world.second_location_id, first_on=off, last_on=off, name="Painting"))
     db.add(Passkey(account_id=alices, credential_id="AAAA", public_key=b"k", sign_count=0, name="A key", added_at=NOW))
 
 
@@ -185,6 +198,10 @@ def ids_of(app: Flask, world: World) -> dict[str, str]:
     return {
         "asset": json.loads((Path(app.static_folder or "") / "manifest.json").read_text())["portal.css"],
         "person": alice.public_id,
+        "practitioner": session.get_one(Practitioner, world.chen_id).public_id,
+        "block": str(session.scalars(select(AvailabilityRule.id)).one()),
+        "away": str(session.scalars(select(AvailabilityException.id)).one()),
+        "closure": str(session.scalars(select(Closure.id)).one()),
         "child": session.scalars(select(Patient).filter_by(given_name="Cleo")).one().public_id,
         "visit_type": session.get_one(VisitType, world.check_up_id).public_id,
         "location": session.get_one(Location, world.location_id).public_id,

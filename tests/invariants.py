@@ -34,10 +34,10 @@ from clinic_portal.settings import load_settings
 
 KEEPS_ITS_TIME = {Status.BOOKED, Status.ARRIVED, Status.FULFILLED, Status.NOSHOW}
 # What raises the sequence, and so must reach calendars.
-TOLD = {"move", "accept_earlier", "lengthen", "cancel", "enter_in_error"}
+TOLD = {"move", "move_with_hours", "accept_earlier", "lengthen", "cancel", "cancel_with_hours", "enter_in_error"}
 # How a visit or a request begins, what gives it a time, and which of all comes as a form.
-BEGINS = {"reserve", "request", "request_for"}
-TAKES_TIME = {"reserve", "choose_time", "move", "place", "place_by_hand", "accept", "accept_earlier"}
+BEGINS = {"reserve", "request", "request_for", "request_again"}
+TAKES_TIME = {"reserve", "choose_time", "move", "move_with_hours", "place", "place_by_hand", "accept", "accept_earlier"}
 BY_FORM = {"reserve", "choose_time", "request", "move", "cancel", "change_request", "withdraw", "place_by_hand"}
 # What the ledger tells about a visit that has a time, once for each sequence.
 OF_VISITS = {Event.BOOKED, Event.MOVED, Event.LENGTHENED, Event.CANCELLED}
@@ -147,7 +147,8 @@ def _history(session: Session, visits: list[Appointment]) -> Iterator[str]:
 
 def _forms(session: Session) -> Counter[int | None]:
     """How many forms made or changed each visit; those that made invitations are told apart by nothing but that."""
-    forms = Counter(session.scalars(select(Submission.result_id)))
+    # What changes hours makes no visit.
+    forms = Counter(session.scalars(select(Submission.result_id).where(~Submission.token.startswith("hours-"))))
     forms.subtract(session.scalars(select(VisitInvitation.id)))
     return Counter({id_: count for id_, count in forms.items() if count})
 

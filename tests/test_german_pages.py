@@ -199,7 +199,7 @@ def test_no_english_is_left_on_german_pages_and_the_clinics_own_is_marked(clinic
     assert (seen > 80, marks > 20) == (True, True)
 
 
-# Codes that a patient's own record shows, but for those of accounts and of the clinic's own things.
+# Codes that a patient's own record shows, but for messages to accounts and to clinicians.
 SHOWN = {
     Patient: export.DETAILS,
     ContactPoint: export.CONTACT,
@@ -209,18 +209,23 @@ SHOWN = {
     Notification: export.MESSAGE,
     PatientAccess: export.RIGHT,
 }
-OF_ACCOUNTS = {"confirm_email", "already_registered", "reset_password", "password_changed", "change_email",
+OF_OTHERS = {"confirm_email", "already_registered", "reset_password", "password_changed", "change_email",
                "email_changed", "second_step_added", "second_step_removed", "second_step_reset",
-               "recovery_code_used"}  # fmt: skip
+               "recovery_code_used", "hours_changed"}  # fmt: skip
 # What is noted about visits, requests and offers, by whatever way.
-NOTES = ("note_change", "put_elsewhere", "become_visit", "Change")
+NOTES = ("note_change", "put_elsewhere", "become_visit", "carry_out_cancel", "Change")
 
 
 def codes_shown() -> Iterator[tuple[str, str]]:
     for model, names in SHOWN.items():
         for name in names:
             kind = getattr(model.__table__.c.get(name), "type", None)
-            yield from ((name, code) for code in getattr(kind, "enums", ()) if code not in OF_ACCOUNTS)
+            yield from ((name, code) for code in getattr(kind, "enums", ()) if code not in OF_OTHERS)
+
+
+def _is_about_patient(call: ast.Call) -> bool:
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    return name in NOTES or (name == "record" and any(word.arg == "patient_id" for word in call.keywords))
 
 
 def actions_noted() -> set[str]:
@@ -229,9 +234,10 @@ def actions_noted() -> set[str]:
         node
         for file in (Path(clinic_portal.__file__).parent / "scheduling").rglob("*.py")
         for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in NOTES
+        if isinstance(node, ast.Call) and _is_about_patient(node)
     ]
-    given = [argument for call in calls for argument in call.args if isinstance(argument, ast.Constant)]
+    named = [word.value for call in calls for word in call.keywords if word.arg == "action"]
+    given = [each for call in calls for each in (*call.args, *named) if isinstance(each, ast.Constant)]
     return {str(argument.value) for argument in given if isinstance(argument.value, str)} | set(ACTION.values())
 
 

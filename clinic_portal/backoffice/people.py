@@ -166,6 +166,7 @@ class PractitionerList(ReadOnlyList):
         Column("kind", "Kind", lambda row, _: words.PRACTITIONER_KIND[row.kind]),
         Column("visit_types", "Visit types", lambda row, known: ", ".join(known["does"].get(row.id, [words.NOTHING]))),
         Column("is_active", "Sees patients", lambda row, _: words.yes_no(row.is_active)),
+        Column("hours", "Hours", "show_hours"),
     )
     order = (("name", False), ("id", False))
 

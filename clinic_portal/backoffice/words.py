@@ -85,6 +85,7 @@ EVENT = {
     Event.PASSWORD_CHANGED: "Password changed",
     Event.CHANGE_EMAIL: "Confirm the new address",
     Event.EMAIL_CHANGED: "Address changed",
+    Event.HOURS_CHANGED: "Hours changed",
     Event.SECOND_STEP_ADDED: "Second step added",
     Event.SECOND_STEP_REMOVED: "Second step taken away",
     Event.SECOND_STEP_RESET: "Second step reset",

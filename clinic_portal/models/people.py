@@ -239,6 +239,8 @@ class Practitioner(Base):
     kind: Mapped[PractitionerKind] = mapped_column(one_of(PractitionerKind, "kind"))
     gender: Mapped[Gender | None] = mapped_column(one_of(Gender, "gender"))
     is_active: Mapped[bool] = mapped_column(default=True)
+    # Raised with every change of the hours: of two people who change them at once the second is told.
+    hours_version: Mapped[int] = mapped_column(default=1, server_default="1")
     account: Mapped[Account | None] = relationship()
 
 

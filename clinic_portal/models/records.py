@@ -60,6 +60,8 @@ class Event(enum.StrEnum):
     SECOND_STEP_REMOVED = "second_step_removed"
     SECOND_STEP_RESET = "second_step_reset"
     RECOVERY_CODE_USED = "recovery_code_used"
+    # Somebody else has changed a practitioner's hours.
+    HOURS_CHANGED = "hours_changed"
     # Asks whether mails to a new address arrive; about no visit.
     VERIFY = "verify"
 

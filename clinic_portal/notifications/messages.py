@@ -199,6 +199,7 @@ def _account_words(letter: AccountLetter) -> dict[str, Any]:
         "lasts_h": letter.link_lasts_h,
         "sign_in_url": address_of("security.login"),
         "reset_url": address_of("entrance.forgotten"),
+        "hours_url": address_of("start"),
         "clinic": {"name": letter.clinic_name, "phone": letter.clinic_phone},
     }
 

@@ -32,7 +32,7 @@ CODES = {
     "make_visible": N_("Make visible"), "close": N_("Close task"), "try": N_("Try to reach"),
     "put_off": N_("Put off"), "wrong_number": N_("Wrong number"), "void": N_("Void code"),
     "lengthened": N_("Takes longer"), "lengthen": N_("Make longer"), "invitation": N_("Invitation"),
-    "request": N_("Ask for a time"), "request_for": N_("Ask for a time"), "choose_time": N_("Choose a time"),
+    "request": N_("Ask for a time"), "request_for": N_("Ask for a time"), "choose_time": N_("Choose time"),
     "change_request": N_("Change request"), "note_needs": N_("Look with the new needs"),
     "withdraw": N_("Withdraw request"), "redirect": N_("Answer request"), "triage": N_("Look at request"),
     "reclassify": N_("Say how urgent"), "defer": N_("Let request rest"), "resume": N_("Go on with request"),
@@ -40,5 +40,7 @@ CODES = {
     "offer_lapsed": N_("Offer ended"), "accept": N_("Take an offer"), "accept_earlier": N_("Take an earlier time"),
     "decline": N_("Turn an offer down"), "ask_earlier": N_("Ask for an earlier time"),
     "keep_time": N_("Keep the time"), "confirm": N_("Say that you come"), "no_show": N_("Did not come"),
+    "move_with_hours": N_("Move with changed hours"), "cancel_with_hours": N_("Cancel with changed hours"),
+    "request_again": N_("Ask for a time again"),
     "enter_in_error": N_("Take back a wrong entry"),
 }  # fmt: skip

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from clinic_portal.clock import ALWAYS, DAY_MIN, local_date, wall_to_instant
 from clinic_portal.models import (
@@ -142,11 +142,30 @@ def _extra_blocks(
 
 def _occurrences(rule: AvailabilityRule, zone: str, days: _Days) -> Iterator[tuple[date, datetime, datetime]]:
     for day in days.weekly(rule.weekday):
-        if _takes_place_on(rule, day):
+        if takes_place_on(rule, day):
             yield day, wall_to_instant(day, rule.starts_min, zone), wall_to_instant(day, rule.ends_min, zone)
 
 
-def _takes_place_on(rule: AvailabilityRule, day: date) -> bool:
+class Rhythm(Protocol):
+    """What says in which weeks a block takes place."""
+
+    @property
+    def valid_from(self) -> date: ...
+
+    @property
+    def valid_until(self) -> date | None: ...
+
+    @property
+    def every_n_weeks(self) -> int: ...
+
+    @property
+    def anchor_on(self) -> date | None: ...
+
+    @property
+    def nth_of_month(self) -> int | None: ...
+
+
+def takes_place_on(rule: Rhythm, day: date) -> bool:
     """Whether a rule has a block on this day, which is of the right weekday."""
     if day < rule.valid_from or (rule.valid_until is not None and day > rule.valid_until):
         return False

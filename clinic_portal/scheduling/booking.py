@@ -25,6 +25,7 @@ from clinic_portal.models import (
     Origin,
     Outcome,
     Status,
+    TriageStatus,
     WhoMayBook,
     columns_of,
 )
@@ -207,6 +208,9 @@ def _leave_line(session: Session, actor: Actor, visit: Appointment, now: datetim
     withdraw_offers(session, visit, now)
     overtake_calls(session, [visit.id])
     leave_queue(visit)
+    if visit.triage_status is TriageStatus.WAITING:
+        # It could be booked without anybody looking at it.
+        visit.triage_status = TriageStatus.NOT_NEEDED
     close_request_tasks(session, actor, [visit.id], "booked")
     visit.version += 1
 
@@ -293,10 +297,11 @@ def carry_out_cancel(
     visit: Appointment,
     reason: CancelReason | None,
     noted: Mapping[str, str] = MappingProxyType({}),
+    action: str = "cancel",
 ) -> None:
     """Cancel a locked visit inside the caller's transaction.
 
-    Args: noted, what the audit log says besides.
+    Args: noted, what the audit log says besides; action, what it calls it.
     Raises: BadTransition, NotAllowed.
     """
     now = clock.now()
@@ -307,7 +312,7 @@ def carry_out_cancel(
     _mark_cancelled(session, actor, visit, reason, now)
     session.flush()
     after = {**columns_of(visit, TOLD), **noted}
-    record(session, actor, "cancel", visit, before=before, after=after, patient_id=visit.patient_id)
+    record(session, actor, action, visit, before=before, after=after, patient_id=visit.patient_id)
     dismiss_interpreter(session, visit)
     forget_visit(session, visit)
     if visit.starts_at is not None and visit.starts_at > now:

@@ -197,6 +197,56 @@ def _have_it_looked_at(session: Session, visit: Appointment) -> None:
                   due_at=visit.answer_by)  # fmt: skip
 
 
+HIGHER = {PriorityClass.FLEXIBLE: PriorityClass.ROUTINE, PriorityClass.ROUTINE: PriorityClass.SOON}
+
+
+def ask_again(session: Session, actor: Actor, visit: Appointment) -> Appointment | None:
+    """Let the queue find another time for a visit that the clinic has cancelled, inside the caller's transaction.
+
+    It keeps since when it was asked for, and goes one class higher; its patient is asked before anything is booked.
+    None when the patient waits for such a visit already.
+    Source: clinic.md 2, item 5.
+    """
+    same = _REQUEST_FOR_KIND.where(
+        Appointment.patient_id == visit.patient_id, Appointment.visit_type_id == visit.visit_type_id
+    )
+    if session.scalar(same) is not None:
+        return None
+    now, asked = clock.now(), visit.priority_class or PriorityClass.ROUTINE
+    again = Appointment(
+        patient_id=visit.patient_id,
+        visit_type_id=visit.visit_type_id,
+        status=Status.PROPOSED,
+        version=1,
+        sequence=0,
+        origin=Origin.DESK,
+        booked_by_account_id=actor.account_id,
+        priority_class=HIGHER.get(asked, asked),
+        requested_at=visit.requested_at,
+        triage_status=TriageStatus.NOT_NEEDED,
+        next_try_at=now,
+        wishes=visit.wishes,
+        safety_answer=visit.safety_answer,
+        is_private=visit.is_private,
+        note=visit.note,
+        **way_asked(visit.mode, visit.call_number),
+        **Wishes(continuity=visit.continuity_wish, is_ask_first=True).columns(),
+    )
+    set_dates(session, again)
+    # The answer is promised from now on: the patient hears only now that there is something to wait for.
+    again.answer_by = dates_of(session, now, again.priority_class, again.visit_type_id).answer_by
+    again.escalate_at = next_escalation(again, load_settings(session), now)
+    session.add(again)
+    session.flush()
+    record(session, actor, "request_again", again, after=told(again), patient_id=again.patient_id)
+    tell_of_requests(session, [Told(again, Event.REQUEST_RECEIVED)])
+    wake_queue()
+    return again
+
+
+_REQUEST_FOR_KIND = select(Appointment.id).where(Appointment.status.in_(WAITING)).limit(1)
+
+
 @writing
 def change_request(
     db: Session,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0021"
-down_revision = "0023"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 
@@ -13,7 +13,7 @@ EVENTS = (
     "booked", "moved", "cancelled", "lengthened", "reminder", "request_received", "waitlisted", "offer", "offer_lapsed",
     "request_paused", "request_delayed", "request_closed", "invitation", "confirm_email", "already_registered",
     "reset_password", "password_changed", "change_email", "email_changed", "second_step_added", "second_step_removed",
-    "second_step_reset", "recovery_code_used", "verify",
+    "second_step_reset", "recovery_code_used", "hours_changed", "verify",
 )  # fmt: skip
 
 

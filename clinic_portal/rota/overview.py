@@ -1,0 +1,309 @@
+"""Somebody's hours at a glance: the week as it is drawn, the blocks it comes from, and what lies ahead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from flask import Response, request, url_for
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+
+from clinic_portal import clock
+from clinic_portal.accounts import roles_required
+from clinic_portal.clock import DAY_MIN
+from clinic_portal.database import db
+from clinic_portal.errors import NotFound
+from clinic_portal.languages import N_, _, ngettext
+from clinic_portal.models import (
+    ALL_MODES,
+    Audience,
+    AvailabilityException,
+    AvailabilityRule,
+    ClinicSession,
+    Closure,
+    ExceptionKind,
+    ExceptionStatus,
+    Location,
+    Practitioner,
+    ReleasePolicy,
+    RuleKind,
+    SessionStatus,
+)
+from clinic_portal.rota.block_form import AUDIENCES, MODES, NTH
+from clinic_portal.rota.blueprint import blueprint
+from clinic_portal.rota.reach import MAY_SET, is_staff, practitioner_of, reachable
+from clinic_portal.rota.reading import read_day_or_none
+from clinic_portal.scheduling.hours import rules_of
+from clinic_portal.web import page, see_other
+from clinic_portal.wording import date_short, day_and_time, minute_told, time_short, weekday_long
+
+WEEK = timedelta(days=7)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A stretch of a day as it is drawn, in minutes after midnight."""
+
+    first_min: int
+    length_min: int
+
+
+@dataclass(frozen=True)
+class DayOfWeek:
+    """One day: its sessions drawn and in words, and why there may be none."""
+
+    on: date
+    is_today: bool
+    bars: list[Bar]
+    lines: list[str]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A block of the week, in words."""
+
+    rule_id: int
+    hours: str
+    details: str
+    is_break: bool
+
+
+@blueprint.get("/")
+@roles_required(*MAY_SET)
+def everybody() -> Response:
+    """Whose hours would you like to see? A doctor sees their own."""
+    found = reachable()
+    if not is_staff():
+        if not found:
+            raise NotFound
+        return see_other(overview_url(found[0]))
+    return page("rota/everybody.html", practitioners=found, back_url=url_for("backoffice.index"))
+
+
+@blueprint.get("/<public_id>")
+@roles_required(*MAY_SET)
+def week(public_id: str) -> Response:
+    """The hours of one practitioner."""
+    practitioner = practitioner_of(public_id)
+    zone, today = home_zone(practitioner), today_of(practitioner)
+    first = _monday(read_day_or_none(request.args, "from") or today)
+    rules = rules_of(db.session(), practitioner.id, today)
+    return page(
+        "rota/week.html",
+        "rota/_week.html",
+        practitioner=practitioner,
+        days=_days(practitioner, first, zone, today),
+        first=first,
+        last=first + WEEK - DAY,
+        before_url=_week_url(practitioner, first - WEEK),
+        after_url=_week_url(practitioner, first + WEEK),
+        blocks=[(weekday_long(day), [_line(rule) for rule in rules if rule.weekday == day]) for day in range(7)],
+        ahead=_ahead(practitioner, today),
+        closures=[_closure_in_words(row) for row in _closures(today, today + 26 * WEEK)],
+        back_url=url_for("rota.everybody") if is_staff() else url_for("doctor.day"),
+        is_staff=is_staff(),
+    )
+
+
+def overview_url(practitioner: Practitioner) -> str:
+    """Where somebody's hours are seen."""
+    return url_for("rota.week", public_id=practitioner.public_id)
+
+
+def _week_url(practitioner: Practitioner, first: date) -> str:
+    return f"{overview_url(practitioner)}?from={first.isoformat()}"
+
+
+def home_zone(practitioner: Practitioner) -> str:
+    """The zone on whose clock somebody's days are: that of their first block, else the clinic's first place."""
+    first_block = (
+        select(Location.zone)
+        .join(AvailabilityRule, AvailabilityRule.location_id == Location.id)
+        .where(AvailabilityRule.practitioner_id == practitioner.id)
+        .order_by(AvailabilityRule.id)
+        .limit(1)
+    )
+    return db.session().scalar(first_block) or clinic_zone()
+
+
+def clinic_zone() -> str:
+    """The zone of the clinic's first place."""
+    return db.session().scalar(select(Location.zone).order_by(Location.id).limit(1)) or "UTC"
+
+
+def today_of(practitioner: Practitioner) -> date:
+    """What day it is there."""
+    return clock.local_date(clock.now(), home_zone(practitioner))
+
+
+def clinic_today() -> date:
+    """What day it is at the clinic."""
+    return clock.local_date(clock.now(), clinic_zone())
+
+
+def _monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
+def _days(practitioner: Practitioner, first: date, zone: str, today: date) -> list[DayOfWeek]:
+    sessions = _sessions(practitioner, first, zone)
+    away = _away(practitioner, first, first + WEEK - DAY)
+    closures = _closures(first, first + WEEK - DAY)
+    days = [first + timedelta(days=number) for number in range(7)]
+    return [
+        DayOfWeek(
+            on,
+            on == today,
+            [bar for row in sessions if (bar := _bar(row, on, zone)) is not None],
+            [_session_in_words(row) for row in sessions if clock.local_date(row.starts_at, row.location.zone) == on],
+            [
+                *(row.name for row in closures if row.first_on <= on <= row.last_on),
+                *(
+                    _("Time off")
+                    for row in away
+                    if row.kind is ExceptionKind.OFF and row.starts_on <= on <= row.ends_on
+                ),
+            ],
+        )
+        for on in days
+    ]
+
+
+def _sessions(practitioner: Practitioner, first: date, zone: str) -> list[ClinicSession]:
+    low, _end = clock.day_bounds(first, zone)
+    found = select(ClinicSession).where(
+        ClinicSession.practitioner_id == practitioner.id,
+        ClinicSession.status == SessionStatus.PLANNED,
+        ClinicSession.lane == 0,
+        ClinicSession.starts_at < clock.day_bounds(first + WEEK - DAY, zone)[1],
+        ClinicSession.ends_at > low,
+    )
+    eager = joinedload(ClinicSession.location)
+    return list(db.session().scalars(found.options(eager).order_by(ClinicSession.first_cell)))
+
+
+def _bar(row: ClinicSession, on: date, zone: str) -> Bar | None:
+    """The part of a session that lies on a day."""
+    low, high = clock.day_bounds(on, zone)
+    starts, ends = max(row.starts_at, low), min(row.ends_at, high)
+    if starts >= ends:
+        return None
+    first = clock.local(starts, zone)
+    minute = first.hour * 60 + first.minute
+    return Bar(minute, min(int((ends - starts).total_seconds()) // 60, DAY_MIN - minute))
+
+
+def _session_in_words(row: ClinicSession) -> str:
+    zone = row.location.zone
+    start, end = time_short(row.starts_at, zone), time_short(row.ends_at, zone)
+    return _("%(start)s to %(end)s, %(place)s", start=start, end=end, place=row.location.name)
+
+
+def _line(rule: AvailabilityRule) -> Line:
+    return Line(rule.id, _hours(rule), "; ".join(_details(rule)), rule.kind is RuleKind.BREAK)
+
+
+def _hours(rule: AvailabilityRule) -> str:
+    return _("%(start)s to %(end)s", start=minute_told(rule.starts_min), end=minute_told(rule.ends_min))
+
+
+def block_in_words(rule: AvailabilityRule) -> str:
+    """A block of the week: "Tuesday, 9am to 12 midday, Harbour Street"."""
+    return ", ".join([weekday_long(rule.weekday), _hours(rule), rule.location.name])
+
+
+def _details(rule: AvailabilityRule) -> list[str]:
+    """Where it is, and what is unusual about it."""
+    found = [rule.location.name]
+    if rule.valid_from > clock.local_date(clock.now(), rule.location.zone):
+        found.append(_("from %(day)s on", day=date_short(rule.valid_from)))
+    if rule.valid_until is not None:
+        found.append(_("until %(day)s", day=date_short(rule.valid_until)))
+    if rule.every_n_weeks > 1:
+        found.append(ngettext("every %(num)d week", "every %(num)d weeks", rule.every_n_weeks))
+    if rule.nth_of_month is not None:
+        found.append(_("the %(nth)s of the month", nth=_(NTH[rule.nth_of_month]).lower()))
+    if rule.modes != ALL_MODES:
+        found.append(", ".join(_(words) for mode, words in MODES.items() if mode in rule.modes))
+    if rule.audience is not Audience.PUBLIC and rule.release_policy is not ReleasePolicy.NEVER:
+        found.append(_(AUDIENCES[rule.audience]))
+    if rule.release_policy is not ReleasePolicy.AT_ONCE:
+        found.append(_release(rule))
+    return found
+
+
+_RELEASE = {
+    ReleasePolicy.NEVER: N_("booked by the desk only"),
+    ReleasePolicy.HOURS_BEFORE: N_("free for patients %(number)s hours before"),
+    ReleasePolicy.DAYS_BEFORE: N_("free for patients %(number)s days before, at %(time)s"),
+}
+
+
+def _release(rule: AvailabilityRule) -> str:
+    time = minute_told(rule.release_at_min)
+    if rule.release_policy is ReleasePolicy.DAYS_BEFORE and not rule.release_before:
+        return _("free for patients on the same day, from %(time)s on", time=time)
+    return _(_RELEASE[rule.release_policy], number=rule.release_before, time=time)
+
+
+def _away(practitioner: Practitioner, first: date, last: date) -> list[AvailabilityException]:
+    found = select(AvailabilityException).where(
+        AvailabilityException.practitioner_id == practitioner.id,
+        AvailabilityException.status == ExceptionStatus.APPROVED,
+        AvailabilityException.starts_on <= last,
+        AvailabilityException.ends_on >= first,
+    )
+    eager = joinedload(AvailabilityException.location)
+    order = AvailabilityException.starts_on, AvailabilityException.id
+    return list(db.session().scalars(found.options(eager).order_by(*order)))
+
+
+def _ahead(practitioner: Practitioner, today: date) -> list[tuple[int, str, str]]:
+    """Time off and extra hours that are not over: id, in words, and why."""
+    return [(row.id, _away_in_words(row), row.reason) for row in _away(practitioner, today, date.max)]
+
+
+def _away_in_words(row: AvailabilityException) -> str:
+    start, end = _away_bounds(row)
+    if row.kind is ExceptionKind.EXTRA:
+        place = row.location.name if row.location else ""
+        return _("Extra hours: %(start)s to %(end)s, %(place)s", start=start, end=end, place=place)
+    if row.starts_min == 0 and row.ends_min == DAY_MIN:
+        if row.starts_on == row.ends_on:
+            return _("Time off: %(day)s", day=date_short(row.starts_on))
+        return _("Time off: %(first)s to %(last)s", first=date_short(row.starts_on), last=date_short(row.ends_on))
+    return _("Time off: %(first)s to %(last)s", first=start, last=end)
+
+
+def _away_bounds(row: AvailabilityException) -> tuple[str, str]:
+    starts_at = clock.wall_to_instant(row.starts_on, row.starts_min, row.zone)
+    ends_at = clock.wall_to_instant(row.ends_on, row.ends_min, row.zone)
+    is_one_day = clock.local_date(starts_at, row.zone) == clock.local_date(ends_at, row.zone)
+    end = time_short(ends_at, row.zone) if is_one_day else day_and_time(ends_at, row.zone)
+    return day_and_time(starts_at, row.zone), end
+
+
+def read_away_in_words(practitioner: Practitioner, exception_id: int, now: datetime) -> str:
+    """One of those that are not over. Raises: NotFound."""
+    today = clock.local_date(now, home_zone(practitioner))
+    known = {id_: words for id_, words, _reason in _ahead(practitioner, today)}
+    if exception_id not in known:
+        raise NotFound
+    return known[exception_id]
+
+
+def _closures(first: date, last: date) -> list[Closure]:
+    found = select(Closure).where(Closure.first_on <= last, Closure.last_on >= first)
+    eager = joinedload(Closure.location)
+    return list(db.session().scalars(found.options(eager).order_by(Closure.first_on, Closure.id)))
+
+
+def _closure_in_words(row: Closure) -> str:
+    where = row.location.name if row.location else _("all places")
+    if row.first_on == row.last_on:
+        return _("%(day)s: %(name)s, %(place)s", day=date_short(row.first_on), name=row.name, place=where)
+    return _("%(first)s to %(last)s: %(name)s, %(place)s", first=date_short(row.first_on),
+             last=date_short(row.last_on), name=row.name, place=where)  # fmt: skip
