@@ -277,6 +277,7 @@ def test_what_becomes_of_a_visit_is_said_after_saving_and_nobody_learns_of_a_pri
     assert "What you need is saved." in words_of(saved)
     assert "We look at the appointment on Tuesday 3 March, 9am, and call you if it has to change." in words_of(saved)
     assert f"The appointment on Tuesday 3 March, 11am takes {minutes} minutes now." in words_of(saved)
+    assert saved.text.count('id="flash-title-') == 2, "what is done, and what is important"
     assert "takes" not in words_of(alice.get("/profile")), "it is said once"
 
     def hide(session: Session) -> None:
