@@ -274,6 +274,18 @@ def lock_rows(session: Session) -> bool:
     return session.get_bind().dialect.name != "sqlite"
 
 
+def take_turns(session: Session, what: int) -> None:
+    """Wait until nobody else is at the same kind of change; the turn ends with the transaction.
+
+    Args: what, the kind, as a number of its own. On SQLite all writers take turns anyhow.
+    """
+    if lock_rows(session):
+        session.execute(_TURN, {"what": what})
+
+
+_TURN = text("SELECT pg_advisory_xact_lock(:what)")
+
+
 def install(engine: Engine) -> None:
     """Prepare a new engine: connection settings, and how a transaction begins."""
     if engine.dialect.name == "sqlite":

@@ -187,6 +187,10 @@ ADDRESSES: dict[str, Door] = {
     "/doctor/": DOCTORS,
     "/doctor/?day=2026-03-03": DOCTORS,
     "/doctor/invitations": DOCTORS,
+    "/doctor/week": DOCTORS,
+    "/doctor/late": DOCTORS,
+    "/doctor/seen": DOCTORS,
+    "/doctor/visits/{visit}/step": OWN_VISITS,
     "/doctor/visits/{visit}/invite": OWN_VISITS,
     # Hours
     "/hours/": EVERYBODYS_HOURS,

@@ -142,7 +142,8 @@ def test_hours_run_past_midnight_and_around_the_clock(world: World) -> None:
 
 
 def test_of_two_tabs_the_second_is_told(world: World) -> None:
-    version = work(world, block(world, TUE, "09:00", "10:00")).hours_version
+    work(world, block(world, TUE, "09:00", "10:00"))
+    version = hours.hours_version(db.session(), world.chen_id)
     work(world, block(world, WED, "09:00", "10:00"), version=version)
     with pytest.raises(VersionConflict):
         work(world, block(world, THU, "09:00", "10:00"), version=version)

@@ -59,6 +59,7 @@ class SessionList(ReadOnlyList):
         Column("audience", "For", lambda row, _: words.AUDIENCE[row.audience]),
         Column("bookable_from", "Bookable from", lambda row, _: _release(row)),
         Column("status", "Status", lambda row, _: words.SESSION_STATUS[row.status]),
+        Column("late_min", "Late", lambda row, _: words.minutes(row.late_min) if row.late_min else words.NOTHING),
     )
     order = (("first_cell", False), ("practitioner_id", False), ("id", False))
     column_filters = (

@@ -9,9 +9,10 @@ from flask import Flask, Response, request, url_for
 from clinic_portal import clock
 from clinic_portal.accounts import practitioner_for, roles_required, signed_in_account
 from clinic_portal.database import db
-from clinic_portal.doctor import inviting  # noqa: F401  # its pages are the blueprint's
+from clinic_portal.doctor import inviting, steps  # noqa: F401  # their pages are the blueprint's
 from clinic_portal.doctor.blueprint import blueprint
 from clinic_portal.doctor.day import home_zone, read_day
+from clinic_portal.doctor.news import changes_for
 from clinic_portal.errors import InvalidRequest
 from clinic_portal.languages import N_
 from clinic_portal.models import RoleName
@@ -40,8 +41,36 @@ def day() -> Response:
         previous_url=_url(on - timedelta(days=1)),
         next_url=_url(on + timedelta(days=1)),
         today_url=url_for("doctor.day"),
+        week_url=url_for("doctor.week", day=on.isoformat()),
         sessions=read_day(session, practitioner, on),
+        changes=changes_for(session, practitioner) if on == today else [],
     )
+
+
+@blueprint.get("/week")
+@roles_required(RoleName.PRACTITIONER)
+def week() -> Response:
+    """Your week: the same, day by day."""
+    practitioner, session = practitioner_for(signed_in_account()), db.session()
+    today = clock.local_date(clock.now(), home_zone(session, practitioner))
+    on = _asked_day() or today
+    first = on - timedelta(days=on.weekday())
+    days = [first + timedelta(days=number) for number in range(7)]
+    return page(
+        "doctor/week.html",
+        "doctor/_week.html",
+        practitioner_name=practitioner.name,
+        days=[(day, day == today, _url(day), read_day(session, practitioner, day)) for day in days],
+        first=first,
+        last=days[-1],
+        before_url=_week_url(first - timedelta(days=7)),
+        after_url=_week_url(first + timedelta(days=7)),
+        back_url=_url(on),
+    )
+
+
+def _week_url(on: date) -> str:
+    return url_for("doctor.week", day=on.isoformat())
 
 
 def _url(on: date) -> str:

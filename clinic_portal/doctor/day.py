@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from clinic_portal import clock
 from clinic_portal.database import db
+from clinic_portal.doctor.steps import Step, steps_for
 from clinic_portal.languages import _, ngettext
 from clinic_portal.models import (
     ACTIVE,
@@ -52,6 +53,10 @@ class Row:
     is_over: bool = False
     # Of a visit.
     public_id: str = ""
+    version: int = 0
+    is_called: bool = False
+    lacks_outcome: bool = False
+    steps: list[Step] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,9 @@ class SessionOfDay:
     place_name: str
     rows: list[Row]
     is_planned: bool = True
+    # None where no hours are planned.
+    session_id: int | None = None
+    late_min: int = 0
 
     @property
     def booked_count(self) -> int:
@@ -165,6 +173,10 @@ def _busy(visit: Appointment, on: date, needs: Mapping[Need, str | None]) -> Bus
         note=visit.note or "",
         is_over=visit.status in (Status.FULFILLED, Status.NOSHOW),
         public_id=visit.public_id,
+        version=visit.version,
+        is_called=visit.called_at is not None and visit.status is Status.ARRIVED,
+        lacks_outcome=visit.status is Status.BOOKED and visit.ends_at <= clock.now(),
+        steps=steps_for(visit, clock.now()),
     )
     return Busy(row, (visit.blocked_from, visit.blocked_until) if visit.lane == 0 else None, visit.location)
 
@@ -217,7 +229,8 @@ def _planned(planned: ClinicSession, busy: list[Busy]) -> SessionOfDay:
     place = planned.location
     rows = [one.row for one in busy if _holds_start(planned, one)] + list(_gaps(planned, busy))
     rows.sort(key=lambda row: row.starts_at)
-    return SessionOfDay(planned.starts_at, planned.ends_at, place.zone, place.name, rows)
+    return SessionOfDay(planned.starts_at, planned.ends_at, place.zone, place.name, rows, session_id=planned.id,
+                        late_min=planned.late_min)  # fmt: skip
 
 
 def _stranded(one: Busy) -> SessionOfDay:

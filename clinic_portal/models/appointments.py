@@ -260,6 +260,8 @@ class Appointment(Base):
 
     booked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     arrived_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # When the practitioner called the patient in.
+    called_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     outcome_code: Mapped[Outcome | None] = mapped_column(one_of(Outcome, "outcome_code"))
     cancelled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -239,9 +239,18 @@ class Practitioner(Base):
     kind: Mapped[PractitionerKind] = mapped_column(one_of(PractitionerKind, "kind"))
     gender: Mapped[Gender | None] = mapped_column(one_of(Gender, "gender"))
     is_active: Mapped[bool] = mapped_column(default=True)
-    # Raised with every change of the hours: of two people who change them at once the second is told.
-    hours_version: Mapped[int] = mapped_column(default=1, server_default="1")
     account: Mapped[Account | None] = relationship()
+
+
+class PractitionerState(Base):
+    """What changes often about a practitioner; no columns of theirs: these are kept in memory while nothing changes."""
+
+    __tablename__ = "practitioner_states"
+    practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioners.id"), primary_key=True, autoincrement=False)
+    # Raised with every change of the hours: of two people who change them at once the second is told.
+    hours_version: Mapped[int] = mapped_column(default=0)
+    # Until when they know of what has changed for them.
+    agenda_seen_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class PractitionerPreference(Base):

@@ -103,6 +103,7 @@ class Notification(Base):
               postgresql_where=text("delivery IN ('to_call', 'failed')")),
         Index("ix_notifications_appointment_id", "appointment_id"),
         Index("ix_notifications_account_id", "account_id"),
+        Index("ix_notifications_practitioner_id", "practitioner_id", "created_at"),
         # A visit or request, an account, an invitation, or a contact point whose address is asked for an answer.
         CheckConstraint("CASE event WHEN 'verify' THEN contact_point_id IS NOT NULL AND appointment_id IS NULL "
                         "AND account_id IS NULL AND visit_invitation_id IS NULL "

@@ -295,5 +295,7 @@ class ClinicSession(Base):
     )
     modes: Mapped[Modes] = mapped_column(ModeSet, default=ALL_MODES, server_default="7")
     status: Mapped[SessionStatus] = mapped_column(one_of(SessionStatus, "status"), default=SessionStatus.PLANNED)
+    # How late its practitioner runs, in minutes, as they say themselves.
+    late_min: Mapped[int] = mapped_column(default=0, server_default="0")
     practitioner: Mapped[Practitioner] = relationship()
     location: Mapped[Location] = relationship()

@@ -27,6 +27,7 @@ from clinic_portal.patient.invited import invited_cards
 from clinic_portal.patient.reading import read_public_id, read_reason, read_token, reason_options
 from clinic_portal.patient.waiting import waiting_now
 from clinic_portal.scheduling.booking import cancel_appointment
+from clinic_portal.scheduling.running import late_by
 from clinic_portal.scheduling.waiting import offer_for
 from clinic_portal.settings import load_settings
 from clinic_portal.web import page, see_other
@@ -70,6 +71,7 @@ def appointment(public_id: str) -> Response:
         reminded=_reminded(visit) if card.can_cancel else None,
         wants_earlier=visit.wants_earlier,
         offer_id=_offer_id(visit),
+        late_min=late_by(db.session(), visit),
         calendar_url=_calendar_url(card),
         back_url=url_for("patient.appointments"),
     )

@@ -20,7 +20,7 @@ from clinic_portal.rota.overview import home_zone, overview_url, read_away_in_wo
 from clinic_portal.rota.reach import MAY_SET, actor, practitioner_of
 from clinic_portal.rota.reading import Values, places, read_day, read_day_or_none, read_location, read_row_id, read_time
 from clinic_portal.scheduling.blocks import Away
-from clinic_portal.scheduling.hours import add_away, end_away
+from clinic_portal.scheduling.hours import add_away, end_away, hours_version
 from clinic_portal.web import page
 
 
@@ -126,7 +126,7 @@ def _form(
             {"value": mode.value, "label": _(words), "hint": "", "is_checked": mode.value in values.getlist("modes")}
             for mode, words in MODES.items()
         ],
-        version=practitioner.hours_version,
+        version=hours_version(db.session(), practitioner.id),
         token=token(),
         errors=errors or [],
         back_url=overview_url(practitioner),
@@ -140,7 +140,7 @@ def _undo_form(
         "rota/undo.html",
         status=status,
         what=f"{practitioner.name}: {read_away_in_words(practitioner, exception_id, clock.now())}",
-        version=practitioner.hours_version,
+        version=hours_version(db.session(), practitioner.id),
         token=token(),
         errors=errors or [],
         back_url=overview_url(practitioner),

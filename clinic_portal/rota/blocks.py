@@ -18,7 +18,7 @@ from clinic_portal.rota.carrying_out import carry_out, sent_token, token, versio
 from clinic_portal.rota.overview import block_in_words, overview_url, today_of
 from clinic_portal.rota.reach import MAY_SET, actor, practitioner_of
 from clinic_portal.rota.reading import Values, read_day, read_row_id
-from clinic_portal.scheduling.hours import WeekChange, change_week, rules_of
+from clinic_portal.scheduling.hours import WeekChange, change_week, hours_version, rules_of
 from clinic_portal.web import page
 
 DAY = timedelta(days=1)
@@ -145,7 +145,7 @@ def _form(
         title=_("Add hours") if rule is None else _("Change hours"),
         lead=practitioner.name if rule is None else f"{practitioner.name}: {block_in_words(rule)}",
         is_new=rule is None,
-        version=practitioner.hours_version,
+        version=hours_version(db.session(), practitioner.id),
         token=token(),
         end_url=url_for("rota.end", public_id=public_id, rule_id=rule.id) if rule is not None else None,
         errors=errors or [],
@@ -167,7 +167,7 @@ def _end_form(
         title=_("End hours"),
         what=f"{practitioner.name}: {block_in_words(rule)}",
         values=values,
-        version=practitioner.hours_version,
+        version=hours_version(db.session(), practitioner.id),
         token=token(),
         errors=errors or [],
         back_url=url_for("rota.change", public_id=practitioner.public_id, rule_id=rule.id),

@@ -20,7 +20,7 @@ from clinic_portal.rota.overview import overview_url, today_of
 from clinic_portal.rota.reach import MAY_SET, actor, practitioner_of
 from clinic_portal.rota.reading import Values, read_day
 from clinic_portal.scheduling.blocks import Block
-from clinic_portal.scheduling.hours import WeekChange, change_week, rules_of
+from clinic_portal.scheduling.hours import WeekChange, change_week, hours_version, rules_of
 from clinic_portal.web import page
 from clinic_portal.wording import weekday_long
 
@@ -91,7 +91,7 @@ def _form(
             for day in range(7)
         ],
         values=values,
-        version=practitioner.hours_version,
+        version=hours_version(db.session(), practitioner.id),
         token=token(),
         errors=errors or [],
         back_url=overview_url(practitioner),

@@ -413,7 +413,7 @@ def _mark(visit: Appointment, to: Status, now: datetime, came_too_late: bool) ->
     visit.status = to
     visit.version += 1
     if to is Status.BOOKED:
-        visit.arrived_at = visit.ended_at = visit.outcome_code = None
+        visit.arrived_at = visit.called_at = visit.ended_at = visit.outcome_code = None
     elif to is Status.ARRIVED:
         visit.arrived_at = visit.arrived_at or now
         visit.ended_at = visit.outcome_code = None
@@ -423,7 +423,7 @@ def _mark(visit: Appointment, to: Status, now: datetime, came_too_late: bool) ->
     elif to is Status.NOSHOW:
         if not came_too_late:
             # From `arrived` this takes a wrong check-in back.
-            visit.arrived_at = None
+            visit.arrived_at = visit.called_at = None
         visit.outcome_code = Outcome.LATE_COULD_NOT_BE_SEEN if came_too_late else Outcome.DID_NOT_ATTEND
 
 

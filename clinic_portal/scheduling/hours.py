@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.audit import Actor, ActorKind, record
-from clinic_portal.database import writing
+from clinic_portal.database import take_turns, writing
 from clinic_portal.errors import InvalidRequest, NotAllowed, NotFound, VersionConflict, VisitsOutside
 from clinic_portal.languages import N_
 from clinic_portal.models import (
@@ -28,16 +28,20 @@ from clinic_portal.models import (
     ExceptionStatus,
     Location,
     Practitioner,
+    PractitionerState,
 )
 from clinic_portal.notifications.account_outbox import tell_account
 from clinic_portal.scheduling import session_rows, stranded, submissions
 from clinic_portal.scheduling.blocks import Away, Block, check_overlap, plain, told_of
 from clinic_portal.scheduling.request_rows import lock_batch
+from clinic_portal.scheduling.running import state_of
 from clinic_portal.scheduling.sessions import write_sessions
 from clinic_portal.scheduling.stranded import Answer
 from clinic_portal.settings import load_settings
 
 DAY = timedelta(days=1)
+# Names the turns of those who change hours.
+TURNS = 7263012
 LONGEST_CLOSURE = timedelta(days=366)
 MAX_NAME = 120
 Answers = Mapping[int, Answer]
@@ -215,8 +219,9 @@ def _change(
 
     def changed() -> None:
         session.refresh(practitioner)
-        if expected_version not in (None, practitioner.hours_version):
-            raise VersionConflict(version=practitioner.hours_version)
+        version = hours_version(session, practitioner_id)
+        if expected_version not in (None, version):
+            raise VersionConflict(version=version)
         carry_out(practitioner)
 
     _with_all(session, actor, [practitioner_id], answers, changed, days)
@@ -239,6 +244,10 @@ def _with_all(
     # Race: patients and visits are locked before practitioners and sessions, in the order of all services; what is
     # booked meanwhile is found after the sessions are rewritten, since a claim keeps its session until it can be read.
     """
+    if answers:
+        # Race: two that move visits to each other's doctors would wait for each other until the database ends one.
+        # Without answers nothing but the own sessions is locked.
+        take_turns(session, TURNS)
     grid_min = load_settings(session).number("grid_min")
     visits = {visit.id: visit for visit in lock_batch(session, answers)}
     for practitioner_id in practitioner_ids:
@@ -284,10 +293,17 @@ def _rewrite(session: Session, practitioner_id: int, days: Days | None) -> None:
 def _note_change(session: Session, actor: Actor, practitioner_id: int) -> None:
     """Count the change; who did not make it is told."""
     practitioner = session.get_one(Practitioner, practitioner_id)
-    practitioner.hours_version += 1
+    state = state_of(session, practitioner_id)
+    state.hours_version += 1
     session.flush()
     if practitioner.account_id is not None and practitioner.account_id != actor.account_id:
         tell_account(session, practitioner.account_id, Event.HOURS_CHANGED)
+
+
+def hours_version(session: Session, practitioner_id: int) -> int:
+    """Which state of their hours somebody looks at: the number of changes so far."""
+    found = select(PractitionerState.hours_version).where(PractitionerState.practitioner_id == practitioner_id)
+    return session.scalar(found) or 0
 
 
 def _may_change(actor: Actor, practitioner: Practitioner) -> None:

@@ -15,11 +15,10 @@ import traceback
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
-from clinic_portal.database import db, lock_rows, writing
+from clinic_portal.database import db, take_turns, writing
 from clinic_portal.errors import Busy
 from clinic_portal.models import ServedList
 from clinic_portal.scheduling import serving
@@ -33,7 +32,7 @@ BATCH = 50
 LOOK = 10 * BATCH
 DRAIN_FOR_S = 60.0
 # Any number, the same in all processes, that nothing else takes.
-_TURN = text("SELECT pg_advisory_xact_lock(7263011)")
+TURNS = 7263011
 
 log = logging.getLogger(__name__)
 
@@ -139,8 +138,7 @@ def take_turn(session: Session) -> None:
 
     # Race: two batches side by side would place somebody further back first.
     """
-    if lock_rows(session):
-        session.execute(_TURN)
+    take_turns(session, TURNS)
 
 
 @writing

@@ -6,6 +6,7 @@ Nothing is dropped and nothing moved unasked: see `hours.py`, which asks. Source
 from __future__ import annotations
 
 import enum
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,18 +16,18 @@ from sqlalchemy.orm import Session, joinedload
 
 from clinic_portal import clock
 from clinic_portal.audit import Actor, ActorKind
-from clinic_portal.errors import DomainError, PatientBusy, SlotTaken
+from clinic_portal.errors import DomainError
 from clinic_portal.models import Appointment, Hold, HoldEnd, Practitioner, Status
 from clinic_portal.notifications.request_outbox import wake_queue
 from clinic_portal.scheduling import claims, session_rows
-from clinic_portal.scheduling.assignment import find_candidates, place
+from clinic_portal.scheduling.assignment import Candidate, find_candidates, place
 from clinic_portal.scheduling.booking import carry_out_cancel
 from clinic_portal.scheduling.placing import put_elsewhere
 from clinic_portal.scheduling.planning import search_of
 from clinic_portal.scheduling.requests import ask_again
 from clinic_portal.scheduling.search import Terms, load_terms
 from clinic_portal.scheduling.strips import strip_over
-from clinic_portal.scheduling.times import FreeTime, free_days
+from clinic_portal.scheduling.times import free_days
 
 DAY = timedelta(days=1)
 # The nearest time is looked for this far around the old one.
@@ -127,30 +128,32 @@ def _uncovered(
             yield id_, low, high
 
 
-def look_at(session: Session, practitioner_id: int, visit_ids: Iterable[int]) -> list[Stranded]:
-    """What can be done with each visit, in order; a time that is proposed for one is not proposed for the next.
+# By practitioner, the cells that are proposed to somebody already.
+Proposed = dict[int, list[claims.Piece]]
 
-    Takes the proposed times: call it only in a transaction that is rolled back afterwards.
-    """
+
+def look_at(session: Session, practitioner_id: int, visit_ids: Iterable[int]) -> list[Stranded]:
+    """What can be done with each visit, in order; a time that is proposed for one is not proposed for the next."""
     found = select(Appointment).where(Appointment.id.in_(list(visit_ids)))
     eager = joinedload(Appointment.patient), joinedload(Appointment.location)
     visits = session.scalars(found.options(*eager).order_by(Appointment.starts_at, Appointment.id)).all()
-    return [_look_at(session, practitioner_id, visit) for visit in visits]
+    proposed: Proposed = defaultdict(list)
+    return [_look_at(session, practitioner_id, visit, proposed) for visit in visits]
 
 
-def _look_at(session: Session, practitioner_id: int, visit: Appointment) -> Stranded:
+def _look_at(session: Session, practitioner_id: int, visit: Appointment, proposed: Proposed) -> Stranded:
     assert visit.starts_at is not None
     assert visit.ends_at is not None
     assert visit.location is not None
-    with_whom = other_at = None
+    same = other = None
     if visit.patient.deceased_on is None and (terms := _terms(session, visit)) is not None:
-        others = _without(terms, practitioner_id)
-        with_whom = _name_at(session, others, visit.starts_at)
-        nearest = _nearest(session, terms, visit.starts_at)
-        other_at = nearest.starts_at if nearest else None
-        _take(session, others if with_whom else terms, visit.starts_at if with_whom else other_at)
+        same = _candidate(session, _without(terms, practitioner_id), visit.starts_at, proposed)
+        other = _nearest(session, terms, visit.starts_at, proposed)
+        if (best := same or (other and other[1])) is not None:
+            proposed[best.practitioner_id].append(best.block)
+    name = session.get_one(Practitioner, same.practitioner_id).name if same else None
     return Stranded(visit.id, visit.starts_at, visit.ends_at, visit.location.zone, visit.location.name,
-                    visit.patient.full_name, visit.visit_type_id, with_whom, other_at)  # fmt: skip
+                    visit.patient.full_name, visit.visit_type_id, name, other[0] if other else None)  # fmt: skip
 
 
 def _terms(session: Session, visit: Appointment) -> Terms | None:
@@ -165,15 +168,22 @@ def _without(terms: Terms, practitioner_id: int) -> Terms:
     return replace(terms, doers={id_: doer for id_, doer in terms.doers.items() if id_ != practitioner_id})
 
 
-def _name_at(session: Session, terms: Terms, starts_at: datetime) -> str | None:
+def _candidate(session: Session, terms: Terms, starts_at: datetime, proposed: Proposed) -> Candidate | None:
+    """Who would see the patient at a time, of those to whom nobody else is proposed then."""
     try:
         candidates = find_candidates(session, terms, starts_at)
     except DomainError:
         return None
-    return session.get_one(Practitioner, candidates[0].practitioner_id).name if candidates else None
+    return next((one for one in candidates if not _is_proposed(one, proposed)), None)
 
 
-def _nearest(session: Session, terms: Terms, starts_at: datetime) -> FreeTime | None:
+def _is_proposed(one: Candidate, proposed: Proposed) -> bool:
+    return any(low < one.block[1] and high > one.block[0] for low, high in proposed[one.practitioner_id])
+
+
+def _nearest(
+    session: Session, terms: Terms, starts_at: datetime, proposed: Proposed
+) -> tuple[datetime, Candidate] | None:
     low, high = terms.day_range()
     day = clock.local_date(starts_at, terms.told_zone)
     first = max(low, day - timedelta(days=AROUND_DAYS))
@@ -181,19 +191,15 @@ def _nearest(session: Session, terms: Terms, starts_at: datetime) -> FreeTime | 
     days = free_days(session, terms, first, max((last - first).days + 1, 1))
     # Nobody is moved to a time of which they may hear too late.
     times = [
-        one for found in days.values() for one in found
+        one.starts_at for found in days.values() for one in found
         if one.starts_at > starts_at or terms.now + WARNED <= one.starts_at < starts_at
     ]  # fmt: skip
     # Of two that are as near, the later one: whoever planned to come then can come then.
-    return min(times, key=lambda one: (abs(one.starts_at - starts_at), -one.starts_at.timestamp()), default=None)
-
-
-def _take(session: Session, terms: Terms, starts_at: datetime | None) -> None:
-    if starts_at is not None:
-        try:
-            place(session, terms, starts_at)
-        except (SlotTaken, PatientBusy):
-            return
+    for time in sorted(times, key=lambda one: (abs(one - starts_at), -one.timestamp())):
+        candidate = _candidate(session, terms, time, proposed)
+        if candidate is not None:
+            return time, candidate
+    return None
 
 
 def carry_out(session: Session, actor: Actor, practitioner_id: int, visit: Appointment, answer: Answer) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0024"
@@ -18,7 +19,16 @@ EVENTS = (
 
 
 def upgrade() -> None:
-    op.execute("ALTER TABLE practitioners ADD COLUMN hours_version INTEGER DEFAULT 1 NOT NULL")
+    op.create_table(
+        "practitioner_states",
+        sa.Column("practitioner_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("hours_version", sa.Integer(), nullable=False),
+        sa.Column("agenda_seen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["practitioner_id"], ["practitioners.id"], name=op.f("fk_practitioner_states_practitioner_id")
+        ),
+        sa.PrimaryKeyConstraint("practitioner_id", name=op.f("pk_practitioner_states")),
+    )
     with op.batch_alter_table("notifications") as batch:
         batch.drop_constraint(op.f("ck_notifications_event"), type_="check")
         batch.create_check_constraint(op.f("ck_notifications_event"), f"event IN ({', '.join(map(repr, EVENTS))})")
