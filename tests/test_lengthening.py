@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from clinic_portal import clock
 from clinic_portal.audit import Actor, ActorKind
 from clinic_portal.database import db, writing
+from clinic_portal.doctor.news import changes_for
 from clinic_portal.models import (
     Appointment,
     Audience,
@@ -21,6 +22,7 @@ from clinic_portal.models import (
     Need,
     Offer,
     PatientAccess,
+    Practitioner,
     PractitionerVisitType,
     Recipient,
     Relation,
@@ -229,6 +231,14 @@ def test_an_interpreter_who_was_found_hears_of_the_new_end(world: World) -> None
     assert say(world, {**MORE_TIME, Need.INTERPRETER: "Polish"}) == [True]
     facts = db.session().scalars(select(Task.facts).filter_by(kind=TaskKind.INTERPRETER, appointment_id=visit.id))
     assert [each["what"] for each in facts] == ["book", "tell_new_time"]
+
+
+def test_the_doctor_sees_what_takes_longer_among_what_has_changed(world: World) -> None:
+    open_clinic(world)
+    book(world, NINE)
+    say(world)
+    doctor = db.session().get_one(Practitioner, world.chen_id)
+    assert [(change.what, change.starts_at) for change in changes_for(db.session(), doctor)] == [("Takes longer", NINE)]
 
 
 def test_the_mail_and_the_calendar_tell_the_new_end_in_each_language(world: World) -> None:
