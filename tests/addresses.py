@@ -96,6 +96,8 @@ ADDRESSES: dict[str, Door] = {
     "/reset": PUBLIC,
     "/reset/{reset_token}": LINK,
     "/account": ACCOUNT,
+    "/account/calendar": ACCOUNT,
+    "/calendar/{calendar_token}.ics": LINK,
     "/account/password": ACCOUNT,
     "/account/email": ACCOUNT,
     "/account/email/sent": ACCOUNT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import dataclass, replace
@@ -20,11 +21,13 @@ from clinic_portal.models import (
     Appointment,
     AvailabilityException,
     AvailabilityRule,
+    CalendarFeed,
     Closure,
     ContactKind,
     ContactPoint,
     ExceptionKind,
     ExceptionStatus,
+    FeedKind,
     Hold,
     HoldKind,
     Location,
@@ -70,8 +73,10 @@ WRONG_PERSONS = {
     "admin": "admin",
 }
 # Bearers: who has one is let in, so a wrong person is one who has another.
-TOKENS = ("confirm_token", "reset_token", "email_token", "contact_token", "link_token", "stop_token", "offer_token")
+TOKENS = ("confirm_token", "reset_token", "email_token", "contact_token", "link_token", "stop_token", "offer_token",
+          "calendar_token")  # fmt: skip
 PHONE = "020 7946 0123"
+CALENDAR_TOKEN = "what-only-alice-knows"
 
 
 def furnish(world: World) -> None:
@@ -147,6 +152,8 @@ def _finish(db: Session, world: World, visit_id: int, private_id: int) -> None:
     db.add(AvailabilityException(practitioner_id=world.chen_id, kind=ExceptionKind.OFF, status=ExceptionStatus.APPROVED,
                                  zone=ZONE, starts_on=off, starts_min=0, ends_on=off, ends_min=1440))  # fmt: skip
     db.add(Closure(location_id=world.second_location_id, first_on=off, last_on=off, name="Painting"))
+    hashed = hashlib.sha256(CALENDAR_TOKEN.encode()).hexdigest()
+    db.add(CalendarFeed(account_id=alices, kind=FeedKind.PATIENT, token_hash=hashed, made_at=NOW))
     db.add(Passkey(account_id=alices, credential_id="AAAA", public_key=b"k", sign_count=0, name="A key", added_at=NOW))
 
 
@@ -217,6 +224,7 @@ def ids_of(app: Flask, world: World) -> dict[str, str]:
         "contact": contacts[PHONE].public_id,
         "unverified": unverified.public_id,
         "mail": _mail_with_calendar(portal.mail_dir),
+        "calendar_token": CALENDAR_TOKEN,
         "confirm_token": tokens.make(tokens.Purpose.CONFIRM, people["fs-unconfirmed"]),
         "reset_token": tokens.make(tokens.Purpose.RESET, people["fs-alice"]),
         "email_token": tokens.make(tokens.Purpose.CHANGE_EMAIL, people["fs-alice"]),

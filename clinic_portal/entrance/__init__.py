@@ -6,6 +6,7 @@ from flask import Flask
 
 from clinic_portal.entrance import (
     account,
+    feeds,
     forgetting,
     language,
     linking,
@@ -22,7 +23,7 @@ from clinic_portal.entrance.blueprint import blueprint
 __all__ = ["install"]
 
 # Views register themselves when their modules are read.
-VIEWS = (registering, forgetting, account, linking, language, second_step, second_factor, sign_ins)
+VIEWS = (registering, forgetting, account, linking, language, second_step, second_factor, sign_ins, feeds)
 
 
 def install(app: Flask) -> None:

@@ -7,11 +7,12 @@ read aloud by cars.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from icalendar import Calendar, Event, vCalAddress, vText
+from icalendar import Calendar, Event, vCalAddress, vDuration, vText
 
 from clinic_portal.languages import _
 
@@ -50,6 +51,35 @@ class Entry:
     where: str
     organiser: str
     is_cancelled: bool = False
+    # None: that it is an appointment, and nothing more.
+    title: str | None = None
+
+
+# How often calendar programs look, and how the calendar is called there.
+LOOKS_EVERY = timedelta(hours=1)
+
+
+def to_feed(entries: Iterable[Entry], name: str) -> bytes:
+    """Many entries as one calendar that a program reads again and again.
+
+    Times: in UTC. Source: RFC 5545; RFC 7986 5.1, 5.7.
+    """
+    calendar = _calendar(Method.PUBLISH)
+    calendar.add("name", name)
+    calendar.add("x-wr-calname", name)
+    calendar.add("refresh-interval", vDuration(LOOKS_EVERY), parameters={"VALUE": "DURATION"})
+    for entry in entries:
+        calendar.add_component(_event(entry))
+    file: bytes = calendar.to_ical()
+    return file
+
+
+def _calendar(method: Method) -> Calendar:
+    calendar = Calendar()
+    for name, value in (("prodid", "-//Clinic portal//EN"), ("version", "2.0"), ("calscale", "GREGORIAN")):
+        calendar.add(name, value)
+    calendar.add("method", method.value)
+    return calendar
 
 
 def to_ics(entry: Entry, method: Method, attendee: str | None = None) -> bytes:
@@ -59,11 +89,7 @@ def to_ics(entry: Entry, method: Method, attendee: str | None = None) -> bytes:
     Times: in UTC, so that no calendar needs our zone's rules.
     Source: RFC 5545, RFC 5546 3.2.
     """
-    calendar = Calendar()
-    for name, value in (("prodid", "-//Clinic portal//EN"), ("version", "2.0"), ("calscale", "GREGORIAN")):
-        calendar.add(name, value)
-    calendar.add("method", method.value)
-    event = _event(entry)
+    calendar, event = _calendar(method), _event(entry)
     if attendee is not None:
         event.add("attendee", _attendee(attendee))
     calendar.add_component(event)
@@ -85,7 +111,7 @@ def _event(entry: Entry) -> Event:
     event.add("dtstart", entry.starts_at.astimezone(UTC))
     if entry.ends_at is not None:
         event.add("dtend", entry.ends_at.astimezone(UTC))
-    event.add("summary", _("Appointment at %(clinic)s", clinic=entry.clinic_name))
+    event.add("summary", entry.title or _("Appointment at %(clinic)s", clinic=entry.clinic_name))
     event.add("location", entry.where)
     event.add("status", "CANCELLED" if entry.is_cancelled else "CONFIRMED")
     event.add("class", "PRIVATE")
