@@ -187,8 +187,9 @@ def faults_of(page: Page) -> list[str]:
     return faults + list(focus_faults(page, found["stops"]))
 
 
-# Inside the box for a day: day, month, year, and the button of the calendar; then it goes on.
-PARTS_OF_A_DAY = 5
+# Inside the box for a day, or for a time: each part of it, and the button of its picker; then it goes on.
+MOST_PARTS = 5
+IN_PARTS = ('type="date"', 'type="time"')
 # Their forms are two buttons, so they cannot be sent empty; and passkeys need a name in the address, and scripts: else
 # their page says so instead of having a form.
 NEVER_EMPTY = ("/offers/{offer}", "/o/{offer_token}", "/account/second-step/passkey")
@@ -201,7 +202,7 @@ def focus_faults(page: Page, stops: list[str]) -> list[str]:
     page.evaluate("document.body.tabIndex = -1; document.body.focus()")
     for number, control in enumerate(stops):
         index, is_seen = -1, False
-        for _ in range(PARTS_OF_A_DAY if number and 'type="date"' in stops[number - 1] else 1):
+        for _ in range(MOST_PARTS if number and any(kind in stops[number - 1] for kind in IN_PARTS) else 1):
             page.keyboard.press("Tab")
             index, is_seen = page.evaluate(FOCUSED)
             if index == number:
