@@ -21,7 +21,7 @@ from typing import Any
 
 from babel import Locale
 from babel.support import NullTranslations, Translations
-from markupsafe import escape
+from markupsafe import Markup
 
 ENGLISH = "en"
 # Each by its own name, for those who do not read the other.
@@ -44,8 +44,8 @@ class Foreign(str):
 
     __slots__ = ()
 
-    def __html__(self) -> str:
-        return f'<span lang="{TAGS[ENGLISH]}">{escape(str(self))}</span>'
+    def __html__(self) -> Markup:
+        return Markup('<span lang="{}">{}</span>').format(TAGS[ENGLISH], str(self))
 
 
 def filled_up(words: Iterable[str], written: Iterable[str]) -> Iterator[str]:

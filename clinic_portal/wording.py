@@ -35,8 +35,10 @@ class Patterns:
 
 _PATTERNS = {
     languages.ENGLISH: Patterns("EEEE d MMMM y", "EEEE d MMMM", "d MMMM y", "ccc", "cccc", "d MMM"),
-    "de": Patterns("EEEE, d. MMMM y", "EEEE, d. MMMM", "d. MMMM y", "ccc", "cccc", "d. MMM"),
-}
+    # German keeps a day and its month, and a time and its word, on one line.
+    "de": Patterns("EEEE, d.\N{NO-BREAK SPACE}MMMM y", "EEEE, d.\N{NO-BREAK SPACE}MMMM", "d.\N{NO-BREAK SPACE}MMMM y",
+                   "ccc", "cccc", "d.\N{NO-BREAK SPACE}MMM"),
+}  # fmt: skip
 
 
 def date_long(day: date) -> str:
@@ -156,7 +158,11 @@ def _date(day: date, pattern: str, language: str) -> str:
 
 @lru_cache(maxsize=2048)
 def _time(shown: time, language: str) -> str:
-    return _english_time(shown) if language == languages.ENGLISH else format_time(shown, "HH:mm 'Uhr'", locale=language)
+    return (
+        _english_time(shown)
+        if language == languages.ENGLISH
+        else format_time(shown, "HH:mm\N{NO-BREAK SPACE}'Uhr'", locale=language)
+    )
 
 
 def _english_time(shown: time) -> str:

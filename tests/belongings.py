@@ -89,7 +89,7 @@ def furnish(world: World) -> None:
     cancel(world, book(world, at(10, 30, day=1)))
     _add_people(world)
     _finish(world, visit.id, private.id)
-    sign_ins.begin(account_id=world.accounts["alice"], browser="Another browser")
+    sign_ins.begin(account_id=world.accounts["alice"], browser="Firefox, Windows")
     ask(world, is_ask_first=True, from_on=NOW.date() + timedelta(days=3))
     drain()
     invite(actor=world.erin, patient_id=world.alice_id, visit_type_id=world.vaccine_id, token="invite",

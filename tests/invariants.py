@@ -34,13 +34,13 @@ from clinic_portal.settings import load_settings
 
 KEEPS_ITS_TIME = {Status.BOOKED, Status.ARRIVED, Status.FULFILLED, Status.NOSHOW}
 # What raises the sequence, and so must reach calendars.
-TOLD = {"move", "move_with_hours", "accept_earlier", "cancel", "cancel_with_hours", "enter_in_error"}
+TOLD = {"move", "move_with_hours", "accept_earlier", "lengthen", "cancel", "cancel_with_hours", "enter_in_error"}
 # How a visit or a request begins, what gives it a time, and which of all comes as a form.
 BEGINS = {"reserve", "request", "request_for", "request_again"}
 TAKES_TIME = {"reserve", "choose_time", "move", "move_with_hours", "place", "place_by_hand", "accept", "accept_earlier"}
 BY_FORM = {"reserve", "choose_time", "request", "move", "cancel", "change_request", "withdraw", "place_by_hand"}
 # What the ledger tells about a visit that has a time, once for each sequence.
-OF_VISITS = {Event.BOOKED, Event.MOVED, Event.CANCELLED}
+OF_VISITS = {Event.BOOKED, Event.MOVED, Event.LENGTHENED, Event.CANCELLED}
 WAITS = {Status.PROPOSED, Status.PENDING, Status.WAITLIST}
 
 

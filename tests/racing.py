@@ -23,7 +23,8 @@ from clinic_portal.audit import Actor
 from clinic_portal.config import load_config
 from clinic_portal.database import db
 from clinic_portal.errors import DomainError
-from clinic_portal.models import Appointment, ClinicSession, Origin, PriorityClass, Status, new_public_id
+from clinic_portal.models import Appointment, ClinicSession, Need, Origin, PriorityClass, Status, new_public_id
+from clinic_portal.profile.needs import change_needs
 from clinic_portal.scheduling import booking, claims, holds, offers, queue, requests, serving
 from clinic_portal.scheduling.assignment import find_candidates
 from clinic_portal.scheduling.search import Search, load_terms
@@ -189,6 +190,11 @@ def cancel(actor: Actor, appointment_id: int, token: str) -> int:
     return booking.cancel_appointment(actor=actor, appointment_id=appointment_id, token=token).id
 
 
+def need_more_time(actor: Actor, patient_id: int) -> bool:
+    fits = change_needs(actor=actor, patient_id=patient_id, needs={Need.LONGER_VISIT: None})
+    return [fit.is_longer for fit in fits] == [True]
+
+
 def refresh(practitioner_id: int) -> int:
     return refresh_sessions(practitioner_id=practitioner_id).added
 
@@ -310,6 +316,31 @@ def naive_limited_reserve(search: Search, starts_at: datetime) -> int:
     db.session().rollback()
     time.sleep(0.1)
     return naive_reserve(search, starts_at)
+
+
+def naive_need_more_time(appointment_id: int) -> bool:
+    """Look whether what follows a visit is free, then take it, with nothing that keeps others out."""
+    session = db.session()
+    visit = session.get_one(Appointment, appointment_id)
+    assert visit.blocked_until is not None
+    ends_at = visit.blocked_until + timedelta(minutes=10)
+    piece = claims.piece_of(visit.blocked_until, ends_at, 5)
+    assert visit.practitioner_id is not None
+    [part] = claims.parts_of(session, visit.practitioner_id, 0, piece)
+    mask, free = part.mask(piece), _free(session, part.session_id)
+    session.rollback()
+    time.sleep(0.05)
+    if free & mask != mask:
+        raise _Taken
+    session.execute(_set_free(part.session_id, free & ~mask))
+    session.execute(
+        update(Appointment)
+        .where(Appointment.id == appointment_id)
+        .values(ends_at=ends_at, blocked_until=ends_at)
+        .execution_options(synchronize_session=False)
+    )
+    session.commit()
+    return True
 
 
 def naive_cancel(appointment_id: int) -> int:

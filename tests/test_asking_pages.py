@@ -180,7 +180,9 @@ def test_the_page_looks_by_itself_until_there_is_something_to_see(alice: Visitor
     assert "We found a time for you. Wednesday 4 March, 9am" in words_of(part)
     assert "Take the request back" not in words_of(part)
     assert look_url(part) == "", "there is nothing more to look for"
-    assert alice.get(f"/requests/{visit.public_id}", 303).headers["Location"] == f"/appointments/{visit.public_id}"
+    for page_of_it in ("", "/sent"):
+        led = alice.get(f"/requests/{visit.public_id}{page_of_it}", 303).headers["Location"]
+        assert led == f"/appointments/{visit.public_id}"
 
 
 def test_a_page_that_is_left_open_looks_for_some_minutes_only(alice: Visitor, world: World) -> None:
@@ -254,7 +256,7 @@ def test_a_request_is_taken_back(alice: Visitor, world: World) -> None:
     assert "This request was taken back" in words_of(ended)
     alice.submit(page, reason="feel_better")
     alice.get(f"/requests/{visit.public_id}/change", 404)
-    alice.get(f"/requests/{visit.public_id}/sent", 303)
+    assert alice.get(f"/requests/{visit.public_id}/sent", 303).headers["Location"] == f"/requests/{visit.public_id}"
 
 
 def test_after_unanswered_offers_one_says_go_on(alice: Visitor, world: World) -> None:

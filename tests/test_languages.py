@@ -135,13 +135,19 @@ def test_every_refusal_can_be_said(collected: Catalog) -> None:
 def test_days_and_times_are_said_in_german() -> None:
     half_past, zone = datetime(2026, 11, 24, 10, 15, tzinfo=UTC), "Europe/London"
     with speaking("de"):
-        assert wording.date_long(date(2026, 11, 24)) == "Dienstag, 24. November 2026"
-        assert wording.date_plain(date(2026, 3, 2)) == "2. März 2026"
-        assert wording.day_and_time(half_past, zone) == "Dienstag, 24. November, 10:15 Uhr"
-        assert wording.time_short(datetime(2026, 11, 24, 12, 0, tzinfo=UTC), zone) == "12:00 Uhr"
-        assert wording.time_short(datetime(2026, 11, 24, 8, 5, tzinfo=UTC), zone) == "08:05 Uhr"
-        assert wording.time_short(datetime(2026, 10, 25, 0, 30, tzinfo=UTC), zone) == "01:30 Uhr BST"
-        assert (wording.weekday_short(date(2026, 9, 1)), wording.day_month(date(2026, 9, 1))) == ("Di", "1. Sept.")
+        assert wording.date_long(date(2026, 11, 24)) == "Dienstag, 24.\N{NO-BREAK SPACE}November 2026"
+        assert wording.date_plain(date(2026, 3, 2)) == "2.\N{NO-BREAK SPACE}März 2026"
+        assert (
+            wording.day_and_time(half_past, zone)
+            == "Dienstag, 24.\N{NO-BREAK SPACE}November, 10:15\N{NO-BREAK SPACE}Uhr"
+        )
+        assert wording.time_short(datetime(2026, 11, 24, 12, 0, tzinfo=UTC), zone) == "12:00\N{NO-BREAK SPACE}Uhr"
+        assert wording.time_short(datetime(2026, 11, 24, 8, 5, tzinfo=UTC), zone) == "08:05\N{NO-BREAK SPACE}Uhr"
+        assert wording.time_short(datetime(2026, 10, 25, 0, 30, tzinfo=UTC), zone) == "01:30\N{NO-BREAK SPACE}Uhr BST"
+        assert (wording.weekday_short(date(2026, 9, 1)), wording.day_month(date(2026, 9, 1))) == (
+            "Di",
+            "1.\N{NO-BREAK SPACE}Sept.",
+        )
     assert wording.day_and_time(half_past, zone) == "Tuesday 24 November, 10:15am"
     assert (wording.weekday_short(date(2026, 9, 1)), wording.day_month(date(2026, 9, 1))) == ("Tue", "1 Sep")
 
@@ -154,7 +160,7 @@ def test_a_refusal_is_english_in_logs_and_german_on_pages() -> None:
         assert str(counted) == "2 days, from Friday 6 March 2026"
         assert str(plain) == "This time is no longer available."
         assert wording.say(plain) == "Diese Zeit ist nicht mehr frei."
-        assert wording.say(counted) == "2 days, from Freitag, 6. März 2026"
+        assert wording.say(counted) == "2 days, from Freitag, 6.\N{NO-BREAK SPACE}März 2026"
     assert wording.say(counted) == str(counted)
     assert str(errors.TooSoonAfterLast((one, many), num=1, day=date(2026, 3, 6))).startswith("1 day, ")
     assert (
@@ -321,9 +327,12 @@ def test_a_visit_is_booked_in_german_from_the_question_to_the_mail(app: Flask, w
     assert "Dienstag, 3. März, 09:00 Uhr" in words_of(booked)
     mails = sent(app)
     plain = text_of(mails["alice@example.com"][0])
-    assert mails["alice@example.com"][0]["Subject"] == "Ihr Termin am Dienstag, 3. März 2026, 09:00 Uhr"
+    assert (
+        mails["alice@example.com"][0]["Subject"]
+        == "Ihr Termin am Dienstag, 3.\N{NO-BREAK SPACE}März 2026, 09:00\N{NO-BREAK SPACE}Uhr"
+    )
     assert mails["alice@example.com"][0]["Content-Language"] == "de"
-    assert "Wann:      Dienstag, 3. März 2026, 09:00 Uhr" in plain
+    assert "Wann:      Dienstag, 3.\N{NO-BREAK SPACE}März 2026, 09:00\N{NO-BREAK SPACE}Uhr" in plain
     assert mails["chen@example.com"][0]["Subject"].startswith("New in your day: Tuesday 3 March 2026, 9am")
 
 

@@ -226,7 +226,7 @@ def test_a_need_that_is_told_later_reaches_the_visits_that_are_booked(world: Wor
     visit = reserve(world, frozenset(), FIRST)
     change_needs(actor=world.alice, patient_id=world.alice_id, needs={Need.INTERPRETER: "Polish"})
     assert tasks() == [("book", True)]
-    assert minutes_of(visits()[0]) == minutes_of(visit) == 30
+    assert (visit.extra_minutes, minutes_of(visits()[0])) == (10, 40)
     change_needs(actor=world.alice, patient_id=world.alice_id, needs={})
     assert tasks() == [("book", False)]
 
@@ -246,6 +246,8 @@ def test_a_visit_that_does_not_meet_a_need_told_later_is_work_for_the_desk_until
 ) -> None:
     open_clinic(world)
     visit = book(world, at(9, day=1))
+    # Nothing is free after it.
+    book(world, at(9, 30, day=1), patient_id=world.bob_id, actor=world.bob)
     # Dr Chen is a woman and the house has no steps.
     needs: dict[Need, str | None] = {Need.LONGER_VISIT: None, Need.MALE_CLINICIAN: None, Need.STEP_FREE: None}
     assert change_needs(actor=world.alice, patient_id=world.alice_id, needs=needs)
@@ -269,7 +271,7 @@ def test_a_visit_that_does_not_meet_a_need_told_later_is_work_for_the_desk_until
 def test_nobody_looks_at_a_visit_that_was_cancelled_or_whose_need_has_gone(world: World) -> None:
     open_clinic(world)
     visit, later = book(world, at(9, day=1)), book(world, at(11, day=1), visit_type_id=world.vaccine_id)
-    change_needs(actor=world.alice, patient_id=world.alice_id, needs={Need.LONGER_VISIT: None})
+    change_needs(actor=world.alice, patient_id=world.alice_id, needs={Need.MALE_CLINICIAN: None})
     assert [visit_id for visit_id, _ in unmet(world)] == [visit.id, later.id]
     cancel(world, visit)
     assert [visit_id for visit_id, _ in unmet(world)] == [later.id]

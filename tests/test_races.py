@@ -31,6 +31,7 @@ from clinic_portal.models import (
     PractitionerVisitType,
     Status,
     Submission,
+    Task,
 )
 from clinic_portal.scheduling import booking, holds
 from clinic_portal.scheduling.search import Search
@@ -230,6 +231,52 @@ def _booked(world: World, person: tuple[Actor, int], starts_at: object) -> int:
     actor, patient_id = person
     search = Search(world.check_up_id, patient_id)
     return booking.reserve_slot(actor=actor, search=search, starts_at=starts_at, token="first").id  # type: ignore[arg-type]
+
+
+HALF_PAST = at(10, 30, day=1)
+
+
+def test_a_visit_that_gets_longer_and_those_who_book_what_follows_never_share_a_minute(
+    any_world: World, race: Race
+) -> None:
+    """Eight doctors, each with a patient who needs more time and with two who want what follows."""
+    people = add_patients(24)
+    visits = []
+    for number, doctor_id in enumerate(add_doctors(any_world, 8)):
+        add_session(doctor_id, TEN, at(11, day=1))
+        visits.append(_booked(any_world, people[number], TEN))
+    needs = [call(racing.need_more_time, actor=actor, patient_id=patient_id) for actor, patient_id in people[:8]]
+    search = [Search(any_world.check_up_id, patient_id) for _, patient_id in people]
+    books = [
+        call(racing.reserve, actor=people[n][0], search=search[n], starts_at=HALF_PAST, token="next")
+        for n in range(8, 24)
+    ]
+    # Twice the same: who was made longer once is not made longer again.
+    outcomes = race([*needs, *books, *needs])
+    longer = sum(outcome.value for outcome in outcomes[:8] + outcomes[24:])
+    done = [outcome for outcome in outcomes[8:24] if outcome.is_done]
+    assert longer + len(done) == 8, "what follows a visit has one owner each"
+    assert refusals(outcomes) <= {"slot_taken"}
+    db.session().rollback()
+    asked = db.session().scalar(select(func.count()).select_from(Task).where(Task.closed_at.is_(None)))
+    assert asked == len(done), "the desk looks at those that stay too short, once"
+    check_invariants(db.session())
+
+
+def test_the_same_race_with_a_look_before_the_write_gives_minutes_to_two(any_world: World, race: Race) -> None:
+    """The control: what follows was free when somebody looked."""
+    racing.drop_guarantees(db.session())
+    people = add_patients(24)
+    visits = []
+    for number, doctor_id in enumerate(add_doctors(any_world, 8)):
+        add_session(doctor_id, TEN, at(11, day=1))
+        visits.append(_booked(any_world, people[number], TEN))
+    search = [Search(any_world.check_up_id, patient_id) for _, patient_id in people]
+    race(
+        [call(racing.naive_need_more_time, appointment_id=visit_id) for visit_id in visits]
+        + [call(racing.naive_reserve, search=search[n], starts_at=HALF_PAST) for n in range(8, 24)]
+    )
+    assert any("overlap" in problem for problem in broken_invariants(db.session()))
 
 
 def test_cancels_that_read_before_they_lock_leave_orphaned_time_behind(any_world: World, race: Race) -> None:

@@ -544,9 +544,14 @@ def test_reminders_and_what_is_said_of_them_are_in_the_patients_language(world: 
     change(lambda session: setattr(session.get_one(Patient, world.alice_id), "preferred_language", "de"))
     book(world, TEN)
     delivery.deliver_due()
-    assert "Wir erinnern Sie am Samstag, 7. März und Montag, 9. März." in server.to(ALICE)[0].plain
+    assert (
+        "Wir erinnern Sie am Samstag, 7.\N{NO-BREAK SPACE}März und Montag, 9.\N{NO-BREAK SPACE}März."
+        in server.to(ALICE)[0].plain
+    )
     deliver_at(SATURDAY)
     [mail] = [each for each in server.to(ALICE) if each.subject.startswith("Erinnerung")]
-    assert mail.subject == "Erinnerung: Ihr Termin am Dienstag, 10. März 2026, 10:00 Uhr"
+    assert (
+        mail.subject == "Erinnerung: Ihr Termin am Dienstag, 10.\N{NO-BREAK SPACE}März 2026, 10:00\N{NO-BREAK SPACE}Uhr"
+    )
     assert "Ich komme: https://clinic.example/a/" in mail.plain
     assert "Keine Erinnerungen mehr per E-Mail: https://clinic.example/reminders/stop/" in mail.plain

@@ -197,5 +197,5 @@ def test_an_offer_speaks_its_readers_language(world: World) -> None:
     drain()
     subject, text = only_mail()
     assert subject == "Für Sie ist eine Zeit frei"
-    assert "- Donnerstag, 5. März, 09:00 Uhr, Harbour Street" in text
+    assert "- Donnerstag, 5.\N{NO-BREAK SPACE}März, 09:00\N{NO-BREAK SPACE}Uhr, Harbour Street" in text
     assert "Wir halten sie für Sie frei bis Montag, 2. März, 12:00 Uhr." in text

@@ -69,6 +69,7 @@ EVENT = {
     Event.BOOKED: "Booked",
     Event.MOVED: "Moved",
     Event.CANCELLED: "Cancelled",
+    Event.LENGTHENED: "Takes longer",
     Event.REQUEST_RECEIVED: "Request received",
     Event.WAITLISTED: "On the waiting list",
     Event.OFFER: "Time offered",

@@ -12,7 +12,12 @@ from clinic_portal import clock
 from clinic_portal.languages import N_
 from clinic_portal.models import Appointment, Event, Notification, Practitioner, PractitionerState, Recipient
 
-WORDS = {Event.BOOKED: N_("Booked"), Event.MOVED: N_("Moved"), Event.CANCELLED: N_("Cancelled")}
+WORDS = {
+    Event.BOOKED: N_("Booked"),
+    Event.MOVED: N_("Moved"),
+    Event.LENGTHENED: N_("Takes longer"),
+    Event.CANCELLED: N_("Cancelled"),
+}
 SHOWN = 20
 # Who has never looked is told of the last days only.
 FIRST_LOOK = timedelta(days=2)
@@ -20,7 +25,7 @@ FIRST_LOOK = timedelta(days=2)
 
 @dataclass(frozen=True)
 class Change:
-    """A visit that is new, elsewhere, or gone."""
+    """A visit that is new, elsewhere, longer, or gone."""
 
     what: str
     called_name: str

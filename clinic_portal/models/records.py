@@ -35,6 +35,8 @@ class Event(enum.StrEnum):
     BOOKED = "booked"
     MOVED = "moved"
     CANCELLED = "cancelled"
+    # It begins as before and ends later.
+    LENGTHENED = "lengthened"
     # Of a visit ahead; its fact `before` says how long: "3d".
     REMINDER = "reminder"
     # About a request, or a time offered for it.

@@ -7,7 +7,7 @@ appointment at the clinic, and when. Practitioners never read a patient's name i
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.errors import MessageError
 from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
@@ -174,6 +174,7 @@ def _words(letter: Letter) -> dict[str, Any]:
         **how_met(letter),
         "with_whom": None if letter.is_sensitive else letter.with_whom,
         "visit_name": None if letter.is_sensitive else letter.visit_name,
+        "minutes": str((when.ends_at - when.starts_at) // timedelta(minutes=1)) if when.ends_at else None,
     }
     return {
         "appointment": facts,

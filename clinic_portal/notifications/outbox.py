@@ -136,6 +136,16 @@ def tell_moved(
     _tell(session, appointment, Event.MOVED, practitioners, facts)
 
 
+def tell_lengthened(session: Session, appointment: Appointment) -> None:
+    """Tell the patient and the practitioner that a visit takes longer, from the same time on.
+
+    Args: appointment: flushed; its sequence was raised, so that calendars show the new end.
+    Rings: deliver_notifications, after the caller's commit.
+    Source: UC6.1, UC6.3.
+    """
+    _tell(session, appointment, Event.LENGTHENED, {appointment.practitioner_id: Event.LENGTHENED}, {})
+
+
 def tell_cancelled(session: Session, appointment: Appointment) -> None:
     """Tell the patient and the practitioner that a visit will not take place.
 

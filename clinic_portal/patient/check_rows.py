@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from markupsafe import Markup
+
 from clinic_portal.database import db
 from clinic_portal.languages import _, ngettext
 from clinic_portal.models import REMOTE, Account, ContinuityWish, Hold, Mode, Need
@@ -51,7 +53,8 @@ def _person(answers: Answers, kept: Hold) -> list[Row]:
 def _what_for(kept: Hold) -> str:
     minutes = int((kept.ends_at - kept.starts_at).total_seconds()) // 60
     length = ngettext("%(num)d minute", "%(num)d minutes", minutes)
-    return f"{text_of(db.session(), kept.visit_type_id).name}, {length}"
+    # As markup, so that a name that is not translated goes on saying so.
+    return Markup("{}, {}").format(text_of(db.session(), kept.visit_type_id).name, length)
 
 
 def _how(answers: Answers, kept: Hold) -> list[Row]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 from flask import Response, flash, request, url_for
 
 from clinic_portal.accounts import actor_for, signed_in, signed_in_account
+from clinic_portal.audit import Actor, ActorKind
 from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest
 from clinic_portal.languages import N_, _
@@ -20,8 +22,10 @@ from clinic_portal.patient.words import NEED_HINTS, NEED_WORDS
 from clinic_portal.profile import needs_form
 from clinic_portal.profile.needs import Wanted, change_needs
 from clinic_portal.profile.rights import right_for
+from clinic_portal.scheduling.fits import Fit
 from clinic_portal.scheduling.needs import needs_of
 from clinic_portal.web import page, see_other
+from clinic_portal.wording import when_told
 
 # What is asked once one of these is ticked.
 DETAILS = {
@@ -58,7 +62,7 @@ def _answer(answers: Answers, known: Wanted) -> Response:
     try:
         needs = needs_form.read_form(request.form)
         actor = actor_for(signed_in_account(), answers.patient.id)
-        change_needs(actor=actor, patient_id=answers.patient.id, needs=needs)
+        _tell_of_visits(actor, change_needs(actor=actor, patient_id=answers.patient.id, needs=needs))
     except InvalidRequest as error:
         return _question(_typed(), error, back_url=_back(answers))
     return go_on(replace(answers, needs=frozenset(needs)))
@@ -77,17 +81,33 @@ def change_own_needs(person_id: str) -> Response:
         title = _("Does %(name)s need any help with appointments?", name=right.patient.called_name)
     if request.method == "GET":
         return _question(needs_of(db.session(), right.patient_id), back_url=back_url, title=title)
+    actor = actor_for(account, right.patient_id)
     try:
-        is_unmet = change_needs(
-            actor=actor_for(account, right.patient_id),
-            patient_id=right.patient_id,
-            needs=needs_form.read_form(request.form),
-        )
+        fits = change_needs(actor=actor, patient_id=right.patient_id, needs=needs_form.read_form(request.form))
     except InvalidRequest as error:
         return _question(_typed(), error, back_url=back_url, title=title)
-    booked = _("We look at the appointments that are booked already, and call you if one of them has to change.")
-    flash(f"{_('What you need is saved.')} {booked}" if is_unmet else _("What you need is saved."), "success")
+    flash(_("What you need is saved."), "success")
+    _tell_of_visits(actor, fits)
     return see_other(back_url)
+
+
+def _tell_of_visits(actor: Actor, fits: list[Fit]) -> None:
+    """Say on the next page what becomes of visits that are booked already; private ones are the patient's own."""
+    for fit in fits:
+        if not (fit.visit.is_private and actor.kind is ActorKind.PROXY):
+            flash(_said(fit), "info")
+
+
+def _said(fit: Fit) -> str:
+    visit = fit.visit
+    assert visit.starts_at is not None
+    assert visit.ends_at is not None
+    assert visit.location is not None
+    when = when_told(visit.starts_at, visit.location.zone, visit.shown_window_min)
+    if not fit.is_longer:
+        return _("We look at the appointment on %(when)s, and call you if it has to change.", when=when)
+    minutes = (visit.ends_at - visit.starts_at) // timedelta(minutes=1)
+    return _("The appointment on %(when)s takes %(minutes)s minutes now.", when=when, minutes=minutes)
 
 
 def told(needs: Mapping[Need, str | None]) -> list[str]:

@@ -16,7 +16,8 @@ from clinic_portal.database import db
 from clinic_portal.languages import _, in_sentence
 from clinic_portal.models import Location
 from clinic_portal.patient.blueprint import blueprint
-from clinic_portal.patient.record_words import AS_IT_IS, CODES, LABELS, PLACE_WORDS, ROLE_WORDS, SECTIONS, WORDS
+from clinic_portal.patient.record_codes import CODES
+from clinic_portal.patient.record_words import AS_IT_IS, LABELS, PLACE_WORDS, ROLE_WORDS, SECTIONS, WORDS
 from clinic_portal.profile.access import openings_of
 from clinic_portal.profile.export import export_data
 from clinic_portal.profile.rights import own_right
@@ -93,7 +94,11 @@ def _said(key: str, value: Any, zone: str) -> str:
         return _moment(datetime.fromisoformat(value), zone)
     if key.endswith("_on"):
         return date_plain(date.fromisoformat(value))
-    return str(value) if key in AS_IT_IS else _worded(str(value))
+    if key in AS_IT_IS:
+        # It may know in which language it is.
+        text: str = value
+        return text
+    return _worded(str(value))
 
 
 def _moment(instant: datetime, zone: str) -> str:

@@ -1,15 +1,26 @@
-"""What the page of everything that is kept of a patient calls things: sections, labels, and codes of the database."""
+"""What the page of everything that is kept of a patient calls things: sections, labels, and codes that need telling."""
 
 from __future__ import annotations
 
 from clinic_portal.languages import N_
-from clinic_portal.models import AccessPlace, RoleName
+from clinic_portal.models import AccessPlace, Event, RoleName
 from clinic_portal.patient.words import NEED_WORDS
 
 ROLE_WORDS = {
     RoleName.FRONT_DESK: N_("Reception"),
     RoleName.ADMIN: N_("Administration"),
     RoleName.PRACTITIONER: N_("A clinician"),
+}
+EVENT_WORDS = {
+    Event.REMINDER: N_("Reminder"),
+    Event.REQUEST_RECEIVED: N_("We have your request"),
+    Event.WAITLISTED: N_("You are on the waiting list"),
+    Event.OFFER: N_("A time is free for you"),
+    Event.OFFER_LAPSED: N_("The time we kept is free for others"),
+    Event.REQUEST_PAUSED: N_("Your request is resting"),
+    Event.REQUEST_DELAYED: N_("It takes longer than we said"),
+    Event.REQUEST_CLOSED: N_("Your request has ended"),
+    Event.INVITATION: N_("Please book an appointment"),
 }
 PLACE_WORDS = {AccessPlace.PATIENT: N_("Your details"), AccessPlace.APPOINTMENT: N_("One of your appointments")}
 SECTIONS = {
@@ -47,6 +58,8 @@ LABELS = {
     "from_whom": N_("From"), "received_on": N_("Received"), "valid_until": N_("Valid until"),
     "visits_allowed": N_("Visits allowed"), "visits_used": N_("Visits used"),
     "extra_minutes": N_("Minutes longer for your needs"), "note": N_("What it is about"),
+    "reminders_stopped_at": N_("No reminders since"), "confirmation": N_("Will you come?"),
+    "confirmed_at": N_("Said on"), "confirmed_via": N_("Said by"), "due_at": N_("To be sent"),
     "opened_at": N_("When"), "by": N_("Done by"), "action": N_("Action"), "role": N_("Who"), "page": N_("What"),
 }  # fmt: skip
 WORDS = {
@@ -54,38 +67,17 @@ WORDS = {
     ("whose", "self"): N_("Your own"), ("whose", "parent"): N_("A parent’s"), ("whose", "carer"): N_("A carer’s"),
     ("relation", "self"): N_("Yourself"), ("by", "proxy"): N_("Somebody who may act for you"),
     ("by", "staff"): N_("The clinic"), ("by", "system"): N_("The portal"), ("by", "patient"): N_("Yourself"),
-    ("event", "verify"): N_("Confirm an address"),
+    ("event", "verify"): N_("Confirm an address"), ("confirmed_via", "link"): N_("The link in a mail"),
+    ("confirmation", "not_asked"): N_("We have not asked"), ("confirmation", "asked"): N_("We have asked"),
+    ("confirmation", "confirmed"): N_("You have said that you come"),
+    ("outcome_code", "2"): N_("Cancelled by you, or for you"), ("outcome_code", "3"): N_("You did not come"),
+    ("outcome_code", "4"): N_("Cancelled by the clinic"), ("outcome_code", "5"): N_("You came on time"),
+    ("outcome_code", "6"): N_("You came late and were seen"),
+    ("outcome_code", "7"): N_("You came too late to be seen"),
     ("source", "patient"): N_("Yourself"), ("source", "proxy"): N_("Somebody who may act for you"),
     ("source", "staff"): N_("The clinic"),
     **{("need", need.value): words for need, words in NEED_WORDS.items()},
+    **{("event", event.value): words for event, words in EVENT_WORDS.items()},
     **{("role", role.value): words for role, words in ROLE_WORDS.items()},
     **{("page", place.value): words for place, words in PLACE_WORDS.items()},
-}  # fmt: skip
-# Other codes, as they say it themselves.
-CODES = {
-    **{need.value: words for need, words in NEED_WORDS.items()},
-    "female": N_("Female"), "male": N_("Male"), "other": N_("Other"), "self_declared": N_("Self declared"),
-    "matched": N_("Matched"), "checked_at_desk": N_("Checked at desk"), "patient_online": N_("Patient online"),
-    "proxy_online": N_("Proxy online"), "phone": N_("Phone"), "desk": N_("Desk"), "walk_in": N_("Walk in"),
-    "import": N_("Import"), "in_person": N_("In person"), "video": N_("Video"), "home": N_("Home"),
-    "patient": N_("Patient"), "proxy": N_("Proxy"), "clinic": N_("Clinic"), "system": N_("System"),
-    "feel_better": N_("Feel better"), "cannot_come": N_("Cannot come"), "seen_elsewhere": N_("Seen elsewhere"),
-    "left_without_being_seen": N_("Left without being seen"), "proposed": N_("Proposed"), "pending": N_("Pending"),
-    "waitlist": N_("Waitlist"), "booked": N_("Booked"), "arrived": N_("Arrived"), "fulfilled": N_("Fulfilled"),
-    "cancelled": N_("Cancelled"), "noshow": N_("Noshow"), "entered-in-error": N_("Entered in error"),
-    "moved": N_("Moved"), "call": N_("Call"), "due": N_("Due"), "sending": N_("Sending"), "sent": N_("Sent"),
-    "failed": N_("Failed"), "superseded": N_("Superseded"), "to_call": N_("To call"), "parent": N_("Parent"),
-    "carer": N_("Carer"), "power_of_attorney": N_("Power of attorney"), "mobile": N_("Mobile"),
-    "landline": N_("Landline"), "you": N_("You"), "practitioner": N_("Practitioner"), "reserve": N_("Reserve"),
-    "move": N_("Move"), "cancel": N_("Cancel"), "reassign": N_("Reassign"), "arrive": N_("Arrive"),
-    "fulfil": N_("Fulfil"), "undo": N_("Undo"), "correct": N_("Correct"), "register": N_("Register"),
-    "use_code": N_("Use code"), "invite": N_("Invite"), "export": N_("Export"), "change_name": N_("Change name"),
-    "change_mail_language": N_("Change mail language"),
-    "add_contact": N_("Add contact"), "change_contact": N_("Change contact"), "prefer_contact": N_("Prefer contact"),
-    "ask_contact": N_("Ask contact"), "verify_contact": N_("Verify contact"), "end_contact": N_("End contact"),
-    "give_up_right": N_("Give up right"), "give_right": N_("Give right"), "end_right": N_("End right"),
-    "add_need": N_("Add need"), "end_need": N_("End need"), "enter_referral": N_("Enter referral"),
-    "end_referral": N_("End referral"), "merge": N_("Join records"), "make_private": N_("Make private"),
-    "make_visible": N_("Make visible"), "close": N_("Close task"), "try": N_("Try to reach"),
-    "put_off": N_("Put off"), "wrong_number": N_("Wrong number"), "void": N_("Void code"),
 }  # fmt: skip

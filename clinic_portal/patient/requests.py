@@ -54,7 +54,9 @@ def request_sent(public_id: str) -> Response:
     """We have your request."""
     visit = _asked_for(public_id)
     if not visit.is_request:
-        return see_other(url_for("patient.request_page", public_id=public_id))
+        # One step, not two: it may have its time a second after it was sent.
+        where = "patient.request_page" if visit.starts_at is None else "patient.appointment"
+        return see_other(url_for(where, public_id=public_id))
     return _show(visit, state_of(visit), clock.now(), is_sent=True)
 
 

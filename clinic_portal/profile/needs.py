@@ -14,7 +14,7 @@ from clinic_portal.errors import InvalidRequest
 from clinic_portal.languages import N_
 from clinic_portal.models import MAX_NEED_DETAIL, Need, NeedSource, PatientNeed, columns_of
 from clinic_portal.profile.values import one_line
-from clinic_portal.scheduling.fits import look_at_visits_ahead
+from clinic_portal.scheduling.fits import Fit, look_at_visits_ahead
 from clinic_portal.scheduling.needs import INTERPRETED, arrange_for_visits_ahead
 from clinic_portal.scheduling.people import lock_patient
 from clinic_portal.scheduling.requests import note_needs
@@ -28,14 +28,16 @@ MISSING = {Need.INTERPRETER: N_("Enter the language"), Need.OTHER: N_("Enter wha
 
 
 @writing
-def change_needs(session: Session, *, actor: Actor, patient_id: int, needs: Wanted) -> bool:
+def change_needs(session: Session, *, actor: Actor, patient_id: int, needs: Wanted) -> list[Fit]:
     """Keep exactly these needs; what is no longer among them ends. What still waits for a time is looked for with them.
 
-    Visits that are booked already stay as they are; says whether one of them does not meet the needs.
+    Visits that are booked already take longer where that is needed and what follows is free; the desk looks at the
+    others that do not meet the needs. Says for which visits it matters, and how.
 
     Args: needs, each with the language of an interpreter or the patient's own words, None for the others.
-    Commits: the needs, and the requests that wait; for visits ahead the tasks about an interpreter, if one is needed
-    now and was not before, and about visits that do not meet the needs; rings.
+    Commits: the needs, audit, and the requests that wait; visits that take longer now with their cells and messages;
+    for visits ahead the tasks about an interpreter, if one is needed now and was not before, and about visits that do
+    not meet the needs; rings.
     Raises: InvalidRequest naming the need as `need`, NotAllowed, NotFound.
     """
     wanted = clean_needs(needs)
@@ -52,7 +54,7 @@ def change_needs(session: Session, *, actor: Actor, patient_id: int, needs: Want
     if bool(INTERPRETED & live.keys()) != (is_needed := bool(INTERPRETED & wanted.keys())):
         arrange_for_visits_ahead(session, patient_id, is_needed=is_needed)
     note_needs(session, actor, patient_id, wanted)
-    return look_at_visits_ahead(session, patient_id, wanted)
+    return look_at_visits_ahead(session, actor, patient_id, wanted)
 
 
 _LIVE = select(PatientNeed).where(PatientNeed.ended_at.is_(None)).order_by(PatientNeed.id)

