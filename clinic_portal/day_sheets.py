@@ -48,7 +48,6 @@ def write_day_sheets() -> int:
             on = today + timedelta(days=number)
             _write(folder / on.isoformat() / f"{location.public_id}.html", _sheet(session, location, on, now))
             written += 1
-    session.rollback()
     _forget_old(folder, clock.local_date(now, "UTC") - KEPT)
     return written
 

@@ -166,11 +166,16 @@ INLINE = {
 }
 
 
+# Written to disk to be printed, and never served.
+FILES = ("sheet.html",)
+
+
 @pytest.mark.parametrize("what", INLINE)
 def test_pages_hold_up_under_a_strict_content_policy(what: str) -> None:
     found = [
         f"{path.relative_to(ROOT)}: {match.group(0)[:80]}"
         for path in PAGES
+        if path.name not in FILES
         for match in INLINE[what].finditer(_without_comments(path.read_text()))
     ]
     assert found == []

@@ -392,7 +392,7 @@ def test_sessions_are_those_of_one_day_with_ways_to_the_next(get: Get, world: Wo
     add_session(world.diaz_id, at(9, day=1), at(12, day=1), world.location_id)
     page = get("erin", f"/backoffice/sessions/?day=2026-03-02&clinician={world.chen_id}").text
     assert cells(page) == (
-        "Mon 2 Mar, 9am to 12 midday Dr Chen Harbour Street 3 h 3 h Everybody Mon 2 Mar, 10am Planned"
+        "Mon 2 Mar, 9am to 12 midday Dr Chen Harbour Street 3 h 3 h Everybody Mon 2 Mar, 10am Planned –"
     )
     assert f"/backoffice/sessions/?day=2026-03-03&amp;clinician={world.chen_id}" in page
     assert "Dr Diaz" in cells(get("erin", "/backoffice/sessions/?day=2026-03-03").text)
