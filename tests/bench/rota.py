@@ -98,7 +98,7 @@ def rota_in(env: Env, plan: Plan) -> Rota:
         outcome = crew.run(_doctor_or_client, plan.doctors + plan.clients, plan.seconds)
     with portal(env):
         broken = [*_stale_sessions(), *broken_invariants(db.session())]
-        rows = dict(db.session().execute(select(Appointment.id, Appointment.status)).tuples().all())
+        rows = {key: status for key, status in db.session().execute(select(Appointment.id, Appointment.status))}
     return Rota(plan, alone, outcome, read_journals(folder, BOOKED), rows, broken)
 
 
