@@ -58,12 +58,13 @@ TABLE = {
     "booked":           "  .    .    .    P    S    S    P    S    S",
     "arrived":          "  .    .    .    S    .    S    S    S    S",
     "fulfilled":        "  .    .    .    .    S    .    .    .    S",
-    "cancelled":        "  .    .    .    .    .    .    .    .    S",
+    "cancelled":        "  .    .    .    .    S    .    .    .    S",
     "noshow":           "  .    .    .    S    S    S    .    .    S",
     "entered-in-error": "  .    .    .    .    .    .    .    .    .",
 }  # fmt: skip
 UNDONE = {
     ("arrived", "noshow"), ("arrived", "booked"), ("noshow", "booked"), ("fulfilled", "arrived"),
+    ("cancelled", "arrived"),
 }  # fmt: skip
 ALLOWED = {
     "P": set(ActorKind),
@@ -121,7 +122,9 @@ def services_refuse(current: Status, to: Status) -> bool:
     needs_a_time_first = to is Status.BOOKED and current in (Status.PROPOSED, Status.PENDING, Status.WAITLIST)
     never_came = (current, to) == (Status.BOOKED, Status.FULFILLED)
     has_no_time = (current, to) == (Status.PROPOSED, Status.NOSHOW)
-    return moves_have_their_own_way or needs_a_time_first or never_came or has_no_time
+    # Only who was said to have left without being seen can be there all the same.
+    was_called_off = (current, to) == (Status.CANCELLED, Status.ARRIVED)
+    return moves_have_their_own_way or needs_a_time_first or never_came or has_no_time or was_called_off
 
 
 @pytest.mark.parametrize("to", Status, ids=lambda status: f"to-{status.value}")

@@ -43,4 +43,5 @@ CODES = {
     "move_with_hours": N_("Move with changed hours"), "cancel_with_hours": N_("Cancel with changed hours"),
     "request_again": N_("Ask for a time again"),
     "enter_in_error": N_("Take back a wrong entry"), "running_late": N_("Running late"), "call_in": N_("Call in"),
+    "admit": N_("Register at the desk"), "give_time": N_("Give a time"),
 }  # fmt: skip
