@@ -375,7 +375,7 @@ def test_a_desk_of_one_location_sees_only_its_sessions_messages_and_numbers(get:
     )
     home = get("erin", "/backoffice/").text
     assert "Harbour Street</a>" not in home
-    assert home.count("<strong>0</strong>") == 5
+    assert home.count("<strong>0</strong>") == 6
 
 
 def test_a_role_for_every_location_lifts_the_limit_of_another(get: Get, limited: World) -> None:

@@ -28,6 +28,7 @@ from clinic_portal.models.appointments import (
 from clinic_portal.models.base import Base, UTCDateTime, columns_of, new_public_id
 from clinic_portal.models.entrance import AccountInvitation, Throttle
 from clinic_portal.models.feeds import CalendarFeed, FeedKind
+from clinic_portal.models.hours import HoursRequest, HoursRequestStatus
 from clinic_portal.models.modes import ALL_MODES, MODE_BIT, REMOTE, Mode, Modes
 from clinic_portal.models.names import fold
 from clinic_portal.models.needs import MAX_NEED_DETAIL, Need, NeedSource, PatientNeed
@@ -97,12 +98,13 @@ __all__ = [
     "AuthenticatorApp", "AvailabilityException", "AvailabilityRule", "Base", "CalendarFeed", "CancelReason",
     "CancelledBy", "CatalogueStamp", "Channel", "ClinicSession", "Closure", "Confirmation", "ConfirmedVia",
     "ContactKind", "ContactPoint", "ContinuityWish", "Delivery", "Event", "ExceptionKind", "ExceptionStatus",
-    "FeedKind", "Gender", "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "KeptForm", "Lease", "Location",
-    "LocationText", "Mode", "Modes", "Need", "NeedSource", "Notification", "Offer", "OfferState", "Origin", "Outcome",
-    "Passkey", "Patient", "PatientAccess", "PatientNeed", "Practitioner", "PractitionerKind", "PractitionerPreference",
-    "PractitionerState", "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode",
-    "Referral", "Relation", "ReleasePolicy", "RequestDraft", "Role", "RoleGrant", "RoleName", "RuleKind", "ServedList",
-    "SessionStatus", "Setting", "SignIn", "Status", "Submission", "Task", "TaskAttempt", "TaskKind", "Throttle",
-    "TriageStatus", "TryOutcome", "UTCDateTime", "VisitInvitation", "VisitType", "VisitTypeText", "WhoMayBook",
-    "columns_of", "fold", "id_from_reference", "new_public_id", "years_between",
+    "FeedKind", "Gender", "Hold", "HoldEnd", "HoldKind", "HoursRequest", "HoursRequestStatus", "IdentityStatus",
+    "KeptForm", "Lease", "Location", "LocationText", "Mode", "Modes", "Need", "NeedSource", "Notification", "Offer",
+    "OfferState", "Origin", "Outcome", "Passkey", "Patient", "PatientAccess", "PatientNeed", "Practitioner",
+    "PractitionerKind", "PractitionerPreference", "PractitionerState", "PractitionerVisitType", "PreferenceKind",
+    "PriorityClass", "Recipient", "RecoveryCode", "Referral", "Relation", "ReleasePolicy", "RequestDraft", "Role",
+    "RoleGrant", "RoleName", "RuleKind", "ServedList", "SessionStatus", "Setting", "SignIn", "Status", "Submission",
+    "Task", "TaskAttempt", "TaskKind", "Throttle", "TriageStatus", "TryOutcome", "UTCDateTime", "VisitInvitation",
+    "VisitType", "VisitTypeText", "WhoMayBook", "columns_of", "fold", "id_from_reference", "new_public_id",
+    "years_between",
 ]  # fmt: skip

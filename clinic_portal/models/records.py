@@ -62,6 +62,7 @@ class Event(enum.StrEnum):
     RECOVERY_CODE_USED = "recovery_code_used"
     # Somebody else has changed a practitioner's hours.
     HOURS_CHANGED = "hours_changed"
+    HOURS_REFUSED = "hours_refused"
     # Asks whether mails to a new address arrive; about no visit.
     VERIFY = "verify"
 
