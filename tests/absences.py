@@ -68,7 +68,9 @@ def _furnish(session: Session, morning: Morning, others: int) -> None:
     session.flush()
     doers = [world.chen_id]
     for number in range(others):
-        doctor = Practitioner(name=f"Dr Other {number}", kind=PractitionerKind.DOCTOR, email=f"other{number}@example.org")
+        doctor = Practitioner(
+            name=f"Dr Other {number}", kind=PractitionerKind.DOCTOR, email=f"other{number}@example.org"
+        )
         session.add(doctor)
         session.flush()
         doers.append(doctor.id)
@@ -88,10 +90,12 @@ def new_patient(session: Session, number: int, *, email: bool = True, mobile: bo
     return patient.id
 
 
-def sick_morning(world: World, *, visits: int = VISITS, others: int = 5, busy: int = 2) -> Morning:
-    """Dr Chen has a visit every 15 minutes from eight; the others work two hours each, later ones later, and longer
-    on the next day; every `busy`-th of their times is taken. Every sixth patient has no mailbox, of these every second
-    no mobile."""
+def sick_morning(world: World, *, visits: int = VISITS, others: int = 5) -> Morning:
+    """Dr Chen has a visit every 15 minutes from eight.
+
+    The others work two hours each, later ones later, and one on the next day; some of it is taken. Every sixth patient
+    has no mailbox, and of these every second no mobile.
+    """
     morning = Morning(world)
     _furnish(morning, others)
     work(world, block(world, MON, "08:00", "14:00"), actor=world.erin)
@@ -106,9 +110,10 @@ def sick_morning(world: World, *, visits: int = VISITS, others: int = 5, busy: i
         hours = (f"{each // 60:02d}:{each % 60:02d}" for each in (start, start + 120))
         work(world, block(world, MON, *hours), block(world, TUE, "09:00", "10:00"), practitioner_id=doctor,
              actor=world.erin)  # fmt: skip
-    for number in range(others * busy):
-        book(world, at(8) + timedelta(minutes=15 * 3 * number), visit_type_id=morning.talk_id,
-             patient_id=new_patient(100 + number), actor=world.erin)  # fmt: skip
+    for number in range(others * 2):
+        # The first and the last but one hour of each.
+        taken = at(8 + number // 2, 75 * (number % 2) % 60) + timedelta(hours=number % 2)
+        book(world, taken, visit_type_id=morning.talk_id, patient_id=new_patient(100 + number), actor=world.erin)
     return morning
 
 

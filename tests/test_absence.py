@@ -1,10 +1,13 @@
 from __future__ import annotations
+
 import time
 from collections import Counter
+
 from clinic_portal import clock
 from clinic_portal.database import db
 from tests.absences import *
-from tests.invariants import check_invariants, broken_invariants
+from tests.invariants import broken_invariants
+
 
 def test_try(any_world):
     m = sick_morning(any_world)

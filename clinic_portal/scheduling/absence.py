@@ -112,7 +112,9 @@ def apply_absence(
     new = frozenset(id_ for id_ in ids if id_ not in locked)
     with ledger.holding_back(db, absence.leaves_at, absence.id):
         hours.note_change(db, actor, practitioner_id)
-        gone = _carry_out(db, _Work(actor, absence, clock.now()), [locked[id_] for id_ in ids if id_ in locked], choices)
+        gone = _carry_out(
+            db, _Work(actor, absence, clock.now()), [locked[id_] for id_ in ids if id_ in locked], choices
+        )
     if new or gone:
         raise PlanChanged(new=new, gone=gone)
     record(db, actor, "away", absence, after={"practitioner_id": practitioner_id, "visits": len(ids)})

@@ -263,5 +263,3 @@ def _ways(session: Session, visit: Appointment) -> list[Mode]:
     settings = None if terms is None else terms.settings
     by_phone = settings is not None and Mode.PHONE in offered_modes(visit.visit_type.modes, settings)
     return [visit.mode, Mode.PHONE] if by_phone else [visit.mode]
-
-

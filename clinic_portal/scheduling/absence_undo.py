@@ -208,9 +208,7 @@ def _tell_nobody(
 ) -> None:
     """What was not told yet is not told; what was to be told before the plan is told after all."""
     about = [visit.id] + ([again.id] if again is not None else [])
-    mine = select(Notification).where(
-        Notification.absence_id == row.absence_id, Notification.appointment_id.in_(about)
-    )
+    mine = select(Notification).where(Notification.absence_id == row.absence_id, Notification.appointment_id.in_(about))
     for message in session.scalars(mine).all():
         message.delivery, message.detail = Delivery.SUPERSEDED, UNDONE
         # The next change of this visit has the same number: it must not be taken for a message that is there.
