@@ -10,6 +10,7 @@ from itertools import count
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from clinic_portal.audit import Actor
 from clinic_portal.database import db, writing
 from clinic_portal.models import (
     Absence,
@@ -19,7 +20,6 @@ from clinic_portal.models import (
     ContactPoint,
     ExceptionKind,
     Mode,
-    Patient,
     Practitioner,
     PractitionerKind,
     PractitionerVisitType,
@@ -90,7 +90,7 @@ def new_patient(session: Session, number: int, *, email: bool = True, mobile: bo
     return patient.id
 
 
-def sick_morning(world: World, *, visits: int = VISITS, others: int = 5) -> Morning:
+def sick_morning(world: World, *, visits: int = VISITS, others: int = 5, is_busy: bool = True) -> Morning:
     """Dr Chen has a visit every 15 minutes from eight.
 
     The others work two hours each, later ones later, and one on the next day; some of it is taken. Every sixth patient
@@ -110,7 +110,7 @@ def sick_morning(world: World, *, visits: int = VISITS, others: int = 5) -> Morn
         hours = (f"{each // 60:02d}:{each % 60:02d}" for each in (start, start + 120))
         work(world, block(world, MON, *hours), block(world, TUE, "09:00", "10:00"), practitioner_id=doctor,
              actor=world.erin)  # fmt: skip
-    for number in range(others * 2):
+    for number in range(others * 2 if is_busy else 0):
         # The first and the last but one hour of each.
         taken = at(8 + number // 2, 75 * (number % 2) % 60) + timedelta(hours=number % 2)
         book(world, taken, visit_type_id=morning.talk_id, patient_id=new_patient(100 + number), actor=world.erin)
@@ -128,13 +128,17 @@ def as_planned(plan: Plan) -> dict[int, Choice]:
     return {one.visit.id: one.chosen for one in plan.visits}
 
 
-def apply(morning: Morning, choices: Mapping[int, Choice], token: str = "") -> Absence:
-    """By the desk, because Dr Chen is sick."""
-    return apply_absence(actor=morning.world.erin, practitioner_id=morning.world.chen_id, period=morning.period,
-                         reason=AbsenceReason.SICK, choices=choices, token=token or next(_tokens))  # fmt: skip
+def apply(
+    morning: Morning, choices: Mapping[int, Choice], *, token: str = "", actor: Actor | None = None,
+    period: Period | None = None,
+) -> Absence:  # fmt: skip
+    """By the desk, because Dr Chen is sick today, unless it is said otherwise."""
+    return apply_absence(actor=actor or morning.world.erin, practitioner_id=morning.world.chen_id,
+                         period=period or morning.period, reason=AbsenceReason.SICK, choices=choices,
+                         token=token or next(_tokens))  # fmt: skip
 
 
-def undo(morning: Morning, absence: Absence, token: str = "") -> Absence:
+def undo(morning: Morning, absence: Absence, *, token: str = "") -> Absence:
     return undo_absence(actor=morning.world.erin, absence_id=absence.id, token=token or next(_tokens))
 
 
@@ -147,7 +151,3 @@ def where(morning: Morning) -> dict[int, tuple[str, int | None, datetime | None,
     return {
         row.id: (row.status.value, row.practitioner_id, row.starts_at, row.mode.value, row.sequence) for row in rows
     }
-
-
-def patient_of(visit_id: int) -> Patient:
-    return db.session().get_one(Appointment, visit_id).patient

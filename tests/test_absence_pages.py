@@ -1,10 +1,11 @@
 """The desk plans an absence on pages."""
 from __future__ import annotations
+
 from clinic_portal import clock
-from tests.absences import SEVEN, sick_morning
-from tests.visitor import Visitor, words_of, forms_of
 from clinic_portal.database import db
 from clinic_portal.models import Practitioner
+from tests.absences import SEVEN, sick_morning
+from tests.visitor import Visitor, words_of
 
 
 def test_walk(app, world):

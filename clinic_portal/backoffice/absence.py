@@ -134,6 +134,7 @@ class AwayPage(Page):
             template,
             asked=asked,
             rows=[self._row(one, by_hand, gone, error.facts["new"] if error else frozenset()) for one in plan.visits],
+            summary=absence_words.summary(plan),
             here=plan.here,
             said=absence_words,
             zone=asked.period.zone,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 
@@ -10,7 +11,7 @@ from clinic_portal.backoffice.absence_form import write_choice
 from clinic_portal.clock import DAY_MIN
 from clinic_portal.models import Absence, AbsenceAct, AbsenceReason, AbsenceVisit
 from clinic_portal.scheduling.absence_options import AHEAD, Choice, Option, Tier
-from clinic_portal.scheduling.absence_plan import Planned, Reach
+from clinic_portal.scheduling.absence_plan import Plan, Planned, Reach
 from clinic_portal.wording import minute_told, time_short
 
 REASON = {AbsenceReason.SICK: "Sick", AbsenceReason.LEAVE: "Leave", AbsenceReason.OTHER: "Something else"}
@@ -35,6 +36,14 @@ DONE = {
     AbsenceAct.KEEP: "Kept",
     AbsenceAct.CANCEL: "Cancelled",
 }
+SUMMARY = {
+    AbsenceAct.SAME_TIME: "at the same time with somebody else",
+    AbsenceAct.OTHER_TIME: "at another time",
+    AbsenceAct.PHONE: "by phone",
+    AbsenceAct.WAITING_LIST: "on the waiting list",
+    AbsenceAct.KEEP: "kept",
+    AbsenceAct.CANCEL: "cancelled",
+}
 STAYS = {
     "changed": "Not put back: somebody has changed it since.",
     "taken": "Not put back: its old time was taken meanwhile.",
@@ -52,6 +61,14 @@ def choices(one: Planned) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         groups[group].append((write_choice(option.choice), option_in_words(one, option)))
     yield from ((name, found) for name, found in groups.items() if found)
     yield "Otherwise", [(write_choice(Choice(act)), text) for act, text in WITHOUT_TIME.items()]
+
+
+def summary(plan: Plan) -> list[str]:
+    """How many visits get what: "20 keep their time", "3 get another time"."""
+    acts = Counter(one.chosen.act for one in plan.visits)
+    found = [f"{acts[act]} {text}" for act, text in SUMMARY.items() if acts[act]]
+    first = sum(one.is_call_first for one in plan.visits)
+    return [*found, f"{first} to call first"] if first else found
 
 
 def option_in_words(one: Planned, option: Option) -> str:

@@ -197,11 +197,14 @@ class _Planner:
             other = in_the_way[0]
             asked.add(other.visit.id)
             before = self.given.pop(other.visit.id)
-            if self._keep_time(other, asked) and self._is_still_free(one, option) and not self._in_the_way(option):
-                self._decide(one, option.choice, option)
-                return True
-            if other.visit.id not in self.given:
-                self.given[other.visit.id] = before
+            if self._is_still_free(one, option):
+                # From here on it is in the way of the other.
+                self.given[one.visit.id] = option
+                if self._keep_time(other, asked):
+                    self._decide(one, option.choice, option)
+                    return True
+                del self.given[one.visit.id]
+            self.given[other.visit.id] = before
         return False
 
     def _in_the_way(self, option: Option) -> list[Planned]:
