@@ -151,3 +151,17 @@ def where(morning: Morning) -> dict[int, tuple[str, int | None, datetime | None,
     return {
         row.id: (row.status.value, row.practitioner_id, row.starts_at, row.mode.value, row.sequence) for row in rows
     }
+
+
+# What racing processes do. They return ids, since rows stay behind in their process.
+
+
+def apply_here(morning: Morning, choices: Mapping[int, Choice], token: str, version: int | None = None) -> int:
+    return apply_absence(actor=morning.world.erin, practitioner_id=morning.world.chen_id, period=morning.period,
+                         reason=AbsenceReason.SICK, choices=choices, token=token, expected_version=version).id  # fmt: skip
+
+
+def undo_here(morning: Morning, absence_id: int, token: str) -> list[int]:
+    """The visits that stay where they are."""
+    undone = undo_absence(actor=morning.world.erin, absence_id=absence_id, token=token)
+    return [row.appointment_id for row in undone.visits if row.stays_because]

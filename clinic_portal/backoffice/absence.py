@@ -27,12 +27,22 @@ from clinic_portal.backoffice.absence_form import (
 )
 from clinic_portal.backoffice.lists import Page
 from clinic_portal.backoffice.person import staff
+from clinic_portal.backoffice.request_acts import read_version
 from clinic_portal.database import db
-from clinic_portal.errors import BadTransition, DomainError, InvalidRequest, NotAllowed, NotFound, PlanChanged
+from clinic_portal.errors import (
+    BadTransition,
+    DomainError,
+    InvalidRequest,
+    NotAllowed,
+    NotFound,
+    PlanChanged,
+    VersionConflict,
+)
 from clinic_portal.models import Absence, AbsenceVisit, Appointment, Event, Notification, Recipient, Task, TaskKind
 from clinic_portal.scheduling.absence import apply_absence
 from clinic_portal.scheduling.absence_plan import Planned, make_plan
 from clinic_portal.scheduling.absence_undo import undo_absence
+from clinic_portal.scheduling.hours import hours_version
 from clinic_portal.web.errors import status_of
 from clinic_portal.web.pages import htmx
 
@@ -40,6 +50,7 @@ SHOWN = 20
 NOT_HERE = (NotFound, NotAllowed)
 GONE = "This cannot be done any more. Choose again."
 NEW = "Booked meanwhile."
+CHANGED = {"version_conflict": "Somebody has changed these hours meanwhile. Look at the plan as it is now."}
 UNCHOSEN: Chosen = Chosen({}, frozenset())
 
 
@@ -71,9 +82,9 @@ class AwayPage(Page):
         try:
             absence = apply_absence(
                 actor=staff(), practitioner_id=asked.practitioner.id, period=asked.period, reason=asked.reason,
-                choices=chosen.choices, token=request.form.get("token", ""),
+                choices=chosen.choices, token=request.form.get("token", ""), expected_version=read_version(request.form),
             )  # fmt: skip
-        except PlanChanged as error:
+        except (PlanChanged, VersionConflict) as error:
             return self._plan(asked, chosen, error), status_of(error)
         return redirect(url_for(".details", id=absence.public_id), 303)
 
@@ -120,10 +131,10 @@ class AwayPage(Page):
         loads = (joinedload(Absence.practitioner), joinedload(Absence.exception), selectinload(Absence.visits))
         return list(db.session.scalars(found.options(*loads)))
 
-    def _plan(self, asked: Asked, chosen: Chosen, error: PlanChanged | None = None) -> Any:
-        pins, gone = chosen.pins(), frozenset[int]()
+    def _plan(self, asked: Asked, chosen: Chosen, error: PlanChanged | VersionConflict | None = None) -> Any:
+        facts = {} if error is None else error.facts
+        pins, gone, new = chosen.pins(), facts.get("gone", frozenset()), facts.get("new", frozenset())
         if error is not None:
-            gone = error.facts["gone"]
             # What can still be done stays as it was shown, whoever chose it.
             pins = {id_: choice for id_, choice in chosen.choices.items() if id_ not in gone}
         plan = make_plan(db.session(), asked.away, pins)
@@ -133,14 +144,15 @@ class AwayPage(Page):
         return self.render(
             template,
             asked=asked,
-            rows=[self._row(one, by_hand, gone, error.facts["new"] if error else frozenset()) for one in plan.visits],
+            rows=[self._row(one, by_hand, gone, new) for one in plan.visits],
             summary=absence_words.summary(plan),
             here=plan.here,
             said=absence_words,
             zone=asked.period.zone,
             # Its own while it is only looked at; what was refused is another form.
             token=(request.form.get("token") if error is None else None) or f"absence-{secrets.token_urlsafe(16)}",
-            problems=[] if error is None else [{"field": "plan", "text": str(error)}],
+            version=hours_version(db.session(), asked.practitioner.id),
+            problems=[] if error is None else [{"field": "plan", "text": CHANGED.get(error.code) or str(error)}],
         )
 
     def _row(self, one: Planned, by_hand: frozenset[int], gone: frozenset[int], new: frozenset[int]) -> dict[str, Any]:

@@ -89,7 +89,13 @@ def read_asked(values: Mapping[str, str], limit: frozenset[int] | None) -> Asked
         raise InvalidRequest("Choose why.", field="reason")
     zone = _zone_of(practitioner)
     period = _read_period(values, zone)
-    period.check(clock.now(), load_settings(db.session()).number("grid_min"))
+    try:
+        period.check(clock.now(), load_settings(db.session()).number("grid_min"))
+    except InvalidRequest as error:
+        # As the fields are called here.
+        last = "ends" if values.get("period") == HOURS else "until"
+        field = {"starts_on": "from", "ends_on": last}.get(error.facts.get("field", ""), "")
+        raise InvalidRequest(error.message, **{**error.facts, "field": field}) from error
     return Asked(practitioner, period, reasons[values["reason"]])
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from clinic_portal import clock
 from clinic_portal.audit import Actor, ActorKind, record
 from clinic_portal.database import take_turns, writing
-from clinic_portal.errors import DomainError, NotAllowed, NotFound, PlanChanged
+from clinic_portal.errors import DomainError, NotAllowed, NotFound, PlanChanged, VersionConflict
 from clinic_portal.models import (
     Absence,
     AbsenceAct,
@@ -82,14 +82,16 @@ def apply_absence(
     reason: AbsenceReason,
     choices: Choices,
     token: str,
+    expected_version: int | None = None,
 ) -> Absence:
     """Note that a clinician is away and do with every visit then as was chosen; all of it or nothing.
 
-    Args: choices, by visit; token, the form's own: the same again changes nothing more.
+    Args: choices, by visit; token, the form's own: the same again changes nothing more; expected_version, of the hours
+    as the plan was made for.
     Commits: submission, time off, sessions, moved and cancelled visits, requests, calls, audit, messages that wait;
     rings.
     Raises: PlanChanged, naming as facts the visits that are `new` and those whose choice is `gone`; InvalidRequest
-    naming the field, NotAllowed for anybody but staff, NotFound, SubmissionConflict.
+    naming the field, VersionConflict, NotAllowed for anybody but staff, NotFound, SubmissionConflict.
     Source: UC7.3, UC4.3; clinic.md 2, item 5.
     """
     _only_staff(actor)
@@ -104,6 +106,9 @@ def apply_absence(
     take_turns(db, hours.TURNS)
     locked = {visit.id: visit for visit in lock_batch(db, choices)}
     session_rows.lock_practitioner(db, practitioner_id)
+    version = hours.hours_version(db, practitioner_id)
+    if expected_version not in (None, version):
+        raise VersionConflict(version=version)
     absence = _note_absence(db, actor, practitioner_id, period, reason)
     low, high = period.bounds()
     # Race: what was booked meanwhile is read after the sessions are rewritten, since a claim keeps its session until
