@@ -157,8 +157,10 @@ def where(morning: Morning) -> dict[int, tuple[str, int | None, datetime | None,
 
 
 def apply_here(morning: Morning, choices: Mapping[int, Choice], token: str, version: int | None = None) -> int:
-    return apply_absence(actor=morning.world.erin, practitioner_id=morning.world.chen_id, period=morning.period,
-                         reason=AbsenceReason.SICK, choices=choices, token=token, expected_version=version).id  # fmt: skip
+    return apply_absence(
+        actor=morning.world.erin, practitioner_id=morning.world.chen_id, period=morning.period,
+        reason=AbsenceReason.SICK, choices=choices, token=token, expected_version=version,
+    ).id  # fmt: skip
 
 
 def undo_here(morning: Morning, absence_id: int, token: str) -> list[int]:

@@ -81,9 +81,14 @@ class AwayPage(Page):
             return self._plan(asked, chosen)
         try:
             absence = apply_absence(
-                actor=staff(), practitioner_id=asked.practitioner.id, period=asked.period, reason=asked.reason,
-                choices=chosen.choices, token=request.form.get("token", ""), expected_version=read_version(request.form),
-            )  # fmt: skip
+                actor=staff(),
+                practitioner_id=asked.practitioner.id,
+                period=asked.period,
+                reason=asked.reason,
+                choices=chosen.choices,
+                token=request.form.get("token", ""),
+                expected_version=read_version(request.form),
+            )
         except (PlanChanged, VersionConflict) as error:
             return self._plan(asked, chosen, error), status_of(error)
         return redirect(url_for(".details", id=absence.public_id), 303)
