@@ -152,6 +152,8 @@ _SETTINGS = (
                is_valid=_whole(1, 60)),
     Definition("staff_hold_min", 5, "minutes", "how long the desk keeps a time while on the phone",
                is_valid=_whole(1, 60)),
+    Definition("absence_undo_min", 2, "minutes", "how long the plan of an absence can be undone; so long its messages "
+               "wait; 0: they leave at once", is_valid=_whole(0, 60)),
     Definition("invitation_days", 14, "days", "how long a patient can use a code from the clinic",
                is_valid=_whole(1, 90)),
     Definition("desk_days", "12345", "weekdays", "on which requests are answered, Monday is 1", is_valid=_weekdays),

@@ -78,6 +78,7 @@ CHOICE = "patient={person}&visit_type={visit_type}&mode=in_person&place=any&need
 ACUTE = "patient={person}&visit_type={acute}"
 
 WISHES = "weekdays=0&weekdays=3&parts=morning&warning=60&first=ask"
+ABSENCE = "clinician={practitioner}&from=2026-03-03&starts=09:00&until=2026-03-03&ends=12:00&reason=sick"
 ADDRESSES: dict[str, Door] = {
     "/": PUBLIC,
     "/healthz": PUBLIC,
@@ -229,6 +230,10 @@ ADDRESSES: dict[str, Door] = {
     "/backoffice/patient-ask/?id={person}&invitation={invitation}": DESK,
     "/backoffice/patient-invite/?id={person}": DESK,
     "/backoffice/sessions/": DESK,
+    "/backoffice/away/": DESK,
+    f"/backoffice/away/plan/?{ABSENCE}": DESK_OF_PLACE,
+    "/backoffice/away/details/?id={absence}": DESK_OF_PLACE,
+    "/backoffice/away/undo/?id={absence}": DESK_OF_PLACE,
     "/backoffice/patients/": DESK,
     "/backoffice/patients/details/?id={person}": DESK,
     "/backoffice/patient-needs/?id={person}": DESK,

@@ -17,6 +17,8 @@ from clinic_portal import links
 from clinic_portal.accounts import sign_ins, tokens
 from clinic_portal.database import db, writing
 from clinic_portal.models import (
+    Absence,
+    AbsenceReason,
     Account,
     Appointment,
     AvailabilityException,
@@ -153,8 +155,12 @@ def _finish(db: Session, world: World, visit_id: int, private_id: int) -> None:
     chens = {"practitioner_id": world.chen_id, "location_id": world.location_id}
     db.add(AvailabilityRule(weekday=4, starts_min=540, ends_min=720, valid_from=NOW.date(), **chens))
     off = NOW.date() + timedelta(days=20)
-    db.add(AvailabilityException(practitioner_id=world.chen_id, kind=ExceptionKind.OFF, status=ExceptionStatus.APPROVED,
-                                 zone=ZONE, starts_on=off, starts_min=0, ends_on=off, ends_min=1440))  # fmt: skip
+    away = AvailabilityException(practitioner_id=world.chen_id, kind=ExceptionKind.OFF, status=ExceptionStatus.APPROVED,
+                                 zone=ZONE, starts_on=off, starts_min=0, ends_on=off, ends_min=1440)  # fmt: skip
+    db.add(away)
+    db.flush()
+    db.add(Absence(practitioner_id=world.chen_id, exception_id=away.id, reason=AbsenceReason.LEAVE, created_at=NOW,
+                   created_by_account_id=world.accounts["erin"], leaves_at=NOW + timedelta(minutes=2)))  # fmt: skip
     db.add(Closure(location_id=world.second_location_id, first_on=off, last_on=off, name="Painting"))
     wanted = WeekChange(adds=[Block(world.location_id, 2, 540, 720, NOW.date())])
     db.add(HoursRequest(practitioner_id=world.chen_id, asked_by_account_id=world.accounts["chen"], asked_at=NOW,
@@ -216,6 +222,7 @@ def ids_of(app: Flask, world: World) -> dict[str, str]:
         "block": str(session.scalars(select(AvailabilityRule.id)).one()),
         "away": str(session.scalars(select(AvailabilityException.id)).one()),
         "wish": session.scalars(select(HoursRequest)).one().public_id,
+        "absence": session.scalars(select(Absence)).one().public_id,
         "closure": str(session.scalars(select(Closure.id)).one()),
         "child": session.scalars(select(Patient).filter_by(given_name="Cleo")).one().public_id,
         "visit_type": session.get_one(VisitType, world.check_up_id).public_id,

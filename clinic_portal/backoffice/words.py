@@ -209,6 +209,7 @@ OUTCOME_OF_TASK = {
     "ended": "The right has ended",
     "not_same": "Not the same person",
     "newer": "Overtaken by something newer",
+    "undone": "What it was for was undone",
 }
 ACTOR = {
     "patient": "Patient",

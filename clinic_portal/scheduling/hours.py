@@ -115,30 +115,41 @@ def write_change(session: Session, actor: Actor, practitioner: Practitioner, cha
             _end_rules(session, actor, practitioner, change.ends)
             _add_rules(session, actor, practitioner, change.adds)
         case Away():
-            _add_away(session, actor, practitioner, change)
+            note_away(session, actor, practitioner.id, change)
         case EndAway():
-            _end_away(session, actor, practitioner, change.exception_id)
+            note_back(session, actor, practitioner.id, change.exception_id)
 
 
-def _add_away(session: Session, actor: Actor, practitioner: Practitioner, away: Away) -> None:
+def note_away(session: Session, actor: Actor, practitioner_id: int, away: Away) -> AvailabilityException:
+    """Write time off or extra hours down, inside the caller's transaction; the sessions follow elsewhere.
+
+    Raises: InvalidRequest naming the field.
+    """
     away.check(clock.now(), load_settings(session).number("grid_min"))
     if away.kind is ExceptionKind.EXTRA:
         _open_location(session, away.location_id or 0)
-    row = AvailabilityException(practitioner_id=practitioner.id, **away.columns())
+    row = AvailabilityException(practitioner_id=practitioner_id, **away.columns())
     session.add(row)
     session.flush()
     record(session, actor, "add_hours", row, after=told_of(row))
+    return row
 
 
-def _end_away(session: Session, actor: Actor, practitioner: Practitioner, exception_id: int) -> None:
-    """What lies behind stays as it was."""
+def note_back(session: Session, actor: Actor, practitioner_id: int, exception_id: int) -> AvailabilityException:
+    """Take time off or extra hours back, inside the caller's transaction; the sessions follow elsewhere.
+
+    What lies behind stays as it was.
+
+    Raises: NotFound when it is not theirs.
+    """
     row = session.get(AvailabilityException, exception_id)
-    if row is None or row.practitioner_id != practitioner.id:
+    if row is None or row.practitioner_id != practitioner_id:
         raise NotFound
     before = told_of(row)
     row.status = ExceptionStatus.REFUSED
     session.flush()
     record(session, actor, "end_hours", row, before=before, after=told_of(row))
+    return row
 
 
 @writing
@@ -217,10 +228,10 @@ def _with_all(
     carry_out()
     outside: dict[int, set[int]] = {}
     for practitioner_id in practitioner_ids:
-        _rewrite(session, practitioner_id, days)
+        rewrite(session, practitioner_id, days)
         stranded.let_go_of_holds_outside(session, practitioner_id, grid_min)
         outside[practitioner_id] = stranded.ids_outside(session, practitioner_id, grid_min) - before[practitioner_id]
-        _note_change(session, actor, practitioner_id)
+        note_change(session, actor, practitioner_id)
     _ask(session, outside, [id_ for ids in outside.values() for id_ in ids if id_ not in answers])
     undone = [
         visit_id
@@ -240,7 +251,11 @@ def _ask(session: Session, outside: Mapping[int, set[int]], unanswered: Sequence
         raise VisitsOutside(visits=sorted(found, key=lambda one: one.starts_at), unanswered=frozenset(unanswered))
 
 
-def _rewrite(session: Session, practitioner_id: int, days: Days | None) -> None:
+def rewrite(session: Session, practitioner_id: int, days: Days | None) -> None:
+    """Bring somebody's sessions in line with their hours, inside the caller's transaction.
+
+    Args: days, the only ones that can differ; None for all.
+    """
     today = clock.now().astimezone(UTC).date()
     horizon = today + timedelta(days=load_settings(session).number("sessions_ahead_days"))
     first_day, last_day = today - DAY, max(horizon, session_rows.last_day(session, practitioner_id))
@@ -251,7 +266,7 @@ def _rewrite(session: Session, practitioner_id: int, days: Days | None) -> None:
         write_sessions(session, practitioner_id, first_day, last_day)
 
 
-def _note_change(session: Session, actor: Actor, practitioner_id: int) -> None:
+def note_change(session: Session, actor: Actor, practitioner_id: int) -> None:
     """Count the change; who did not make it is told."""
     practitioner = session.get_one(Practitioner, practitioner_id)
     state = state_of(session, practitioner_id)
