@@ -78,7 +78,7 @@ CHOICE = "patient={person}&visit_type={visit_type}&mode=in_person&place=any&need
 ACUTE = "patient={person}&visit_type={acute}"
 
 WISHES = "weekdays=0&weekdays=3&parts=morning&warning=60&first=ask"
-ABSENCE = "clinician={practitioner}&from=2026-03-03&starts=09:00&until=2026-03-03&ends=12:00&reason=sick"
+ABSENCE = "clinician={practitioner}&from=2026-03-03&starts=09:00&until=2026-03-03&ends=12:00"
 ADDRESSES: dict[str, Door] = {
     "/": PUBLIC,
     "/healthz": PUBLIC,

@@ -45,7 +45,7 @@ def chen(morning: Morning) -> str:
 
 
 def open_plan(erin: Visitor, morning: Morning, **more: str) -> TestResponse:
-    asked = {"clinician": chen(morning), "period": "today", "reason": "sick", **more}
+    asked = {"clinician": chen(morning), "period": "today", **more}
     query = "&".join(f"{name}={value}" for name, value in asked.items())
     return erin.follow(erin.get(f"/backoffice/away/plan/?{query}", 303))
 
@@ -68,7 +68,7 @@ def plan_form(page: TestResponse) -> Form:
 def send(erin: Visitor, page: TestResponse, do: str, status: int, **changed: str) -> TestResponse:
     """Press a button of a plan, after some choices were changed."""
     form = plan_form(page)
-    answer = erin.open(form.action, "POST", data={**form.fields, **chosen(page), **changed, "do": do})
+    answer = erin.open(form.action, "POST", data={**form.fields, **chosen(page), "reason": "sick", **changed, "do": do})
     assert answer.status_code == status, words_of(answer)
     return answer
 
@@ -191,7 +191,6 @@ def test_a_visit_that_could_not_be_put_back_is_named(erin: Visitor, morning: Mor
     ("wrong", "field"),
     [
         ({"clinician": ""}, "clinician"),
-        ({"reason": "tired"}, "reason"),
         ({"period": "always"}, "period"),
         ({"period": "days", "from": "soon"}, "from"),
         ({"period": "days", "from": "2026-03-01", "until": "2026-03-01"}, "from"),
@@ -204,12 +203,26 @@ def test_a_visit_that_could_not_be_put_back_is_named(erin: Visitor, morning: Mor
 def test_what_cannot_be_meant_names_its_field_and_keeps_what_was_typed(
     erin: Visitor, morning: Morning, wrong: dict[str, str], field: str
 ) -> None:
-    asked = {"clinician": chen(morning), "period": "today", "reason": "leave", **wrong}
+    asked = {"clinician": chen(morning), "period": "today", **wrong}
     query = "&".join(f"{name}={value}" for name, value in asked.items())
     page = erin.get(f"/backoffice/away/plan/?{query}", 422)
     assert f'href="#{field}"' in page.text
     if wrong.get("starts"):
         assert f'value="{wrong["starts"]}"' in page.text
+
+
+def test_why_somebody_is_away_is_asked_with_the_plan_and_stands_in_no_address(erin: Visitor, morning: Morning) -> None:
+    page = open_plan(erin, morning)
+    wanted = {next(iter(chosen(page))): "keep"}
+    for reason in ("", "tired"):
+        refused = send(erin, page, "apply", 422, reason=reason, **wanted)
+        assert "There is a problem Choose why." in words_of(refused)
+        assert 'href="#reason"' in refused.text
+        assert chosen(refused).items() >= wanted.items()
+    assert db.session().scalars(select(Absence)).all() == []
+    again = send(erin, page, "again", 200, reason="leave")
+    assert re.search(r'value="leave"[^>]* checked', again.text)
+    assert "leave" not in plan_form(again).action
 
 
 @pytest.mark.parametrize(
@@ -250,7 +263,7 @@ def test_a_desk_of_one_place_plans_only_for_who_works_there(app: Flask, morning:
     absence = apply(morning, as_planned(plan_of(morning)))
     erin = Visitor(app, "erin")
     assert "Dr Chen" not in words_of(erin.get("/backoffice/away/"))
-    erin.get(f"/backoffice/away/plan/?clinician={chen(morning)}&period=today&reason=sick", 404)
+    erin.get(f"/backoffice/away/plan/?clinician={chen(morning)}&period=today", 404)
     erin.get(f"/backoffice/away/details/?id={absence.public_id}", 404)
 
 

@@ -22,6 +22,7 @@ from clinic_portal.backoffice.absence_form import (
     reachable,
     read_asked,
     read_chosen,
+    read_reason,
     typed,
     write_choice,
 )
@@ -84,12 +85,12 @@ class AwayPage(Page):
                 actor=staff(),
                 practitioner_id=asked.practitioner.id,
                 period=asked.period,
-                reason=asked.reason,
+                reason=read_reason(request.form),
                 choices=chosen.choices,
                 token=request.form.get("token", ""),
                 expected_version=read_version(request.form),
             )
-        except (PlanChanged, VersionConflict) as error:
+        except (InvalidRequest, PlanChanged, VersionConflict) as error:
             return self._plan(asked, chosen, error), status_of(error)
         return redirect(url_for(".details", id=absence.public_id), 303)
 
@@ -121,7 +122,6 @@ class AwayPage(Page):
             "backoffice/absence.html",
             clinicians=[(one.public_id, one.name) for one in reachable(self.limit)],
             periods=list(PERIODS.items()),
-            reasons=options.worded(absence_words.REASON),
             typed=typed(request.args),
             absences=self._lately(),
             said=absence_words,
@@ -136,10 +136,12 @@ class AwayPage(Page):
         loads = (joinedload(Absence.practitioner), joinedload(Absence.exception), selectinload(Absence.visits))
         return list(db.session.scalars(found.options(*loads)))
 
-    def _plan(self, asked: Asked, chosen: Chosen, error: PlanChanged | VersionConflict | None = None) -> Any:
+    def _plan(
+        self, asked: Asked, chosen: Chosen, error: InvalidRequest | PlanChanged | VersionConflict | None = None
+    ) -> Any:
         facts = {} if error is None else error.facts
         pins, gone, new = chosen.pins(), facts.get("gone", frozenset()), facts.get("new", frozenset())
-        if error is not None:
+        if isinstance(error, PlanChanged | VersionConflict):
             # What can still be done stays as it was shown, whoever chose it.
             pins = {id_: choice for id_, choice in chosen.choices.items() if id_ not in gone}
         plan = make_plan(db.session(), asked.away, pins)
@@ -157,7 +159,9 @@ class AwayPage(Page):
             # Its own while it is only looked at; what was refused is another form.
             token=(request.form.get("token") if error is None else None) or f"absence-{secrets.token_urlsafe(16)}",
             version=hours_version(db.session(), asked.practitioner.id),
-            problems=[] if error is None else [{"field": "plan", "text": CHANGED.get(error.code) or str(error)}],
+            reasons=options.worded(absence_words.REASON),
+            reason=request.form.get("reason", ""),
+            problems=_problems(error),
         )
 
     def _row(self, one: Planned, by_hand: frozenset[int], gone: frozenset[int], new: frozenset[int]) -> dict[str, Any]:
@@ -211,6 +215,12 @@ class AwayPage(Page):
             token=f"absence-{secrets.token_urlsafe(16)}",
             problems=[] if error is None else [{"field": "undo", "text": _text(error)}],
         )
+
+
+def _problems(error: DomainError | None) -> list[dict[str, str]]:
+    if error is None:
+        return []
+    return [{"field": error.facts.get("field", "plan"), "text": CHANGED.get(error.code) or str(error)}]
 
 
 def _text(error: DomainError) -> str:

@@ -39,7 +39,6 @@ class Asked:
 
     practitioner: Practitioner
     period: Period
-    reason: AbsenceReason
 
     @property
     def away(self) -> Away:
@@ -53,7 +52,6 @@ class Asked:
             "starts": _clock(self.period.starts_min),
             "until": self.period.ends_on.isoformat(),
             "ends": _clock(self.period.ends_min),
-            "reason": self.reason.value,
         }
 
 
@@ -84,9 +82,6 @@ def read_asked(values: Mapping[str, str], limit: frozenset[int] | None) -> Asked
     if not values.get("clinician"):
         raise InvalidRequest("Choose who is away.", field="clinician")
     practitioner = clinician_of(values["clinician"], limit)
-    reasons = {one.value: one for one in AbsenceReason}
-    if values.get("reason") not in reasons:
-        raise InvalidRequest("Choose why.", field="reason")
     zone = _zone_of(practitioner)
     period = _read_period(values, zone)
     try:
@@ -96,7 +91,15 @@ def read_asked(values: Mapping[str, str], limit: frozenset[int] | None) -> Asked
         last = "ends" if values.get("period") == HOURS else "until"
         field = {"starts_on": "from", "ends_on": last}.get(error.facts.get("field", ""), "")
         raise InvalidRequest(error.message, **{**error.facts, "field": field}) from error
-    return Asked(practitioner, period, reasons[values["reason"]])
+    return Asked(practitioner, period)
+
+
+def read_reason(form: Mapping[str, str]) -> AbsenceReason:
+    """Why somebody is away: it travels in no address. Raises: InvalidRequest."""
+    reasons = {one.value: one for one in AbsenceReason}
+    if form.get("reason") not in reasons:
+        raise InvalidRequest("Choose why.", field="reason")
+    return reasons[form["reason"]]
 
 
 def _zone_of(practitioner: Practitioner) -> str:
@@ -215,5 +218,5 @@ def typed(values: Mapping[str, str]) -> dict[str, Any]:
     """What stands in the first form."""
     today = places.today()
     first = {"clinician": "", "period": TODAY, "from": today.isoformat(),
-             "until": (today + timedelta(days=1)).isoformat(), "starts": "", "ends": "", "reason": ""}  # fmt: skip
+             "until": (today + timedelta(days=1)).isoformat(), "starts": "", "ends": ""}  # fmt: skip
     return {name: values.get(name, default) for name, default in first.items()}
