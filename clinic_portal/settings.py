@@ -142,6 +142,8 @@ _SETTINGS = (
     Definition("video_rooms", "", "address",
                "the clinic's video rooms, with `{room}` for the name of each visit's own; empty: no video",
                is_valid=_rooms),
+    Definition("late_message_min", 30, "minutes", "a session that runs at least so late is told by mail to those who "
+               "are still to come; 0: never", is_valid=_whole(0, 240)),
     Definition("reminders", "3d 1d", "days and hours", "how long before a visit reminders come, or `none`", True,
                _offsets),
     Definition("reminders_remote", "1h", "days and hours", "further ones for visits by phone or video, or `none`", True,

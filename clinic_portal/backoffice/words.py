@@ -70,6 +70,7 @@ EVENT = {
     Event.MOVED: "Moved",
     Event.CANCELLED: "Cancelled",
     Event.LENGTHENED: "Takes longer",
+    Event.RUNNING_LATE: "Running late",
     Event.REQUEST_RECEIVED: "Request received",
     Event.WAITLISTED: "On the waiting list",
     Event.OFFER: "Time offered",

@@ -37,6 +37,8 @@ class Event(enum.StrEnum):
     CANCELLED = "cancelled"
     # It begins as before and ends later.
     LENGTHENED = "lengthened"
+    # Its session runs late; it stands as it is.
+    RUNNING_LATE = "running_late"
     # Of a visit ahead; its fact `before` says how long: "3d".
     REMINDER = "reminder"
     # About a request, or a time offered for it.
