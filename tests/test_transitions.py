@@ -58,15 +58,12 @@ TABLE = {
     "booked":           "  .    .    .    P    S    S    P    S    S",
     "arrived":          "  .    .    .    S    .    S    S    S    S",
     "fulfilled":        "  .    .    .    .    S    .    .    .    S",
-    # Booked again only with the absence that it was cancelled for: see test_absence.py.
-    "cancelled":        "  .    .    .    S    .    .    .    .    S",
+    # Booked again only when the absence that it was cancelled for is undone: see test_absence.py.
+    "cancelled":        "  .    .    .    .    .    .    .    .    S",
     "noshow":           "  .    .    .    S    S    S    .    .    S",
     "entered-in-error": "  .    .    .    .    .    .    .    .    .",
 }  # fmt: skip
-UNDONE = {
-    ("arrived", "noshow"), ("arrived", "booked"), ("noshow", "booked"), ("fulfilled", "arrived"),
-    ("cancelled", "booked"),
-}  # fmt: skip
+UNDONE = {("arrived", "noshow"), ("arrived", "booked"), ("noshow", "booked"), ("fulfilled", "arrived")}
 ALLOWED = {
     "P": set(ActorKind),
     "C": {ActorKind.STAFF, ActorKind.PRACTITIONER, ActorKind.SYSTEM},

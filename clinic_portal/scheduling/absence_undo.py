@@ -137,7 +137,9 @@ def _put_back(session: Session, actor: Actor, row: AbsenceVisit, visits: dict[in
     low, high = (datetime.fromisoformat(row.before[name]) for name in ("starts_at", "ends_at"))
     if own_visits(session, Search(visit.visit_type_id, visit.patient_id, moving_id=visit.id), low, high):
         return PATIENT_BUSY
-    check_step(actor, visit.status, Status.BOOKED)
+    # No other step leads out of a cancel: this one takes the old cells again, and nobody has heard of the cancel.
+    if visit.status is not Status.CANCELLED:
+        check_step(actor, visit.status, Status.BOOKED)
     if not _claim_old_time(session, row, visit):
         return TAKEN
     before = columns_of(visit, TOLD)

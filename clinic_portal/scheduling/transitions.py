@@ -51,8 +51,6 @@ TRANSITIONS: dict[tuple[Status, Status], Step] = {
     (Status.BOOKED, Status.FULFILLED): _PERSON,
     (Status.BOOKED, Status.NOSHOW): _PERSON,
     (Status.BOOKED, Status.CANCELLED): _ANYBODY,
-    # With the absence that it was cancelled for, before anybody has heard of it: see `absence.py`.
-    (Status.CANCELLED, Status.BOOKED): _UNDO,
     (Status.ARRIVED, Status.FULFILLED): _PERSON,
     (Status.ARRIVED, Status.CANCELLED): _PERSON,
     (Status.ARRIVED, Status.NOSHOW): _UNDO,
