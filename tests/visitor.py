@@ -50,10 +50,10 @@ class _Forms(HTMLParser):
 
 
 def forms_of(answer: TestResponse) -> list[Form]:
-    """The forms of a page, without those that every page has: sign out, stay signed in, change the language."""
+    """The forms of a page, without those that every page has: sign out, stay signed in, language, search."""
     parser = _Forms()
     parser.feed(answer.text)
-    return [form for form in parser.forms if form.action not in ("/logout", "/session/stay", "/language")]
+    return [form for form in parser.forms if form.action not in ("/logout", "/session/stay", "/language", "/backoffice/search/")]
 
 
 # Nobody's sign-in ends before.

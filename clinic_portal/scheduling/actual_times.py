@@ -1,4 +1,4 @@
-"""The times of visits as they came about: of somebody who was seen without a time, and of somebody who came back.
+"""The times of visits as they came about: of somebody who was seen without a time.
 
 Whoever walks in and is seen between two others has no time until it is over; then the visit gets the one it took, in a
 lane of its own beside the practitioner's ordinary time.
@@ -13,9 +13,9 @@ from itertools import count
 from sqlalchemy import select, union_all
 from sqlalchemy.orm import Session
 
-from clinic_portal.errors import BadTransition, PatientBusy, SlotTaken
+from clinic_portal.errors import BadTransition, PatientBusy
 from clinic_portal.models import ACTIVE, Appointment, ClinicSession
-from clinic_portal.scheduling import claims, masks, session_rows
+from clinic_portal.scheduling import masks, session_rows
 from clinic_portal.scheduling.strips import cells_touched
 
 WALKED_IN = "walked in"
@@ -85,19 +85,3 @@ def _free_lane(session: Session, practitioner_id: int, low: datetime, high: date
     taken = set(session.scalars(union_all(visits, planned)))
     lanes: Iterator[int] = count(1)
     return next(lane for lane in lanes if lane not in taken)
-
-
-def take_again(session: Session, visit: Appointment, now: datetime, grid_min: int) -> None:
-    """Take the time of a visit that was given up a moment ago, if nobody else has it.
-
-    The visit must be locked.
-    Raises: SlotTaken.
-    """
-    if visit.practitioner_id is None or visit.blocked_from is None or visit.blocked_until is None:
-        return
-    low, high = visit.blocked_from, visit.blocked_until
-    claims.close_dead_holds(session, visit.practitioner_id, low, high, now, grid_min)
-    piece = claims.piece_of(low, high, grid_min)
-    parts = claims.parts_of(session, visit.practitioner_id, visit.lane, piece)
-    if not claims.claim(session, parts, [piece]):
-        raise SlotTaken("Somebody else has the time by now. Take them in as a walk-in.")

@@ -33,7 +33,7 @@ from clinic_portal.notifications import outbox
 from clinic_portal.notifications.calls import overtake_calls
 from clinic_portal.notifications.request_outbox import wake_queue
 from clinic_portal.scheduling import submissions
-from clinic_portal.scheduling.actual_times import forget_time_it_took, take_again, take_time_it_took
+from clinic_portal.scheduling.actual_times import forget_time_it_took, take_time_it_took
 from clinic_portal.scheduling.assignment import Placement
 from clinic_portal.scheduling.fits import forget_visit
 from clinic_portal.scheduling.holds import let_go, take_over
@@ -379,7 +379,7 @@ def change_status(
 
     Args: came_too_late, with no-show: the patient came and could not be seen any more.
     Commits: the visit, audit; session cells and messages when the visit was wrongly entered.
-    Raises: BadTransition, NotAllowed, VersionConflict, NotFound; SlotTaken and PatientBusy where a time is needed.
+    Raises: BadTransition, NotAllowed, VersionConflict, NotFound; PatientBusy where a time is needed.
     Source: UC7.2, UC7.8; outcome codes of the NHS Data Dictionary.
     """
     visit, now = lock_visit(db, appointment_id, expected_version), clock.now()
@@ -420,20 +420,16 @@ def _check_sense(visit: Appointment, to: Status, now: datetime) -> None:
         raise BadTransition(N_("The appointment has not started yet."), current=visit.status.value, to=to.value)
     if visit.origin is Origin.WALK_IN and to in (Status.BOOKED, Status.NOSHOW):
         raise BadTransition("They came without an appointment.", current=visit.status.value, to=to.value)
-    if visit.status is Status.CANCELLED and to is Status.ARRIVED and visit.cancel_reason is not LEFT:
-        raise BadTransition(current=visit.status.value, to=to.value)
     if (visit.status, to) == (Status.BOOKED, Status.FULFILLED) and visit.mode not in (Mode.PHONE, Mode.VIDEO):
         raise BadTransition(N_("Mark the patient as arrived first."), current=visit.status.value, to=to.value)
 
 
 def _see_to_time(session: Session, visit: Appointment, to: Status, now: datetime, grid_min: int) -> None:
-    """A visit that has taken place has a time, and so has one that is given up and goes on after all, if it had."""
+    """A visit that has taken place has a time; one that goes on after all has the one it had before."""
     if to is Status.FULFILLED and visit.starts_at is None:
         take_time_it_took(session, visit, now, grid_min)
     if (visit.status, to) == (Status.FULFILLED, Status.ARRIVED):
         forget_time_it_took(visit)
-    if visit.status is Status.CANCELLED and to is Status.ARRIVED:
-        take_again(session, visit, now, grid_min)
 
 
 def _mark(visit: Appointment, to: Status, now: datetime, came_too_late: bool) -> None:
@@ -444,7 +440,6 @@ def _mark(visit: Appointment, to: Status, now: datetime, came_too_late: bool) ->
     elif to is Status.ARRIVED:
         visit.arrived_at = visit.arrived_at or now
         visit.ended_at = visit.outcome_code = None
-        visit.cancelled_at = visit.cancelled_by = visit.cancel_reason = None
     elif to is Status.FULFILLED:
         visit.ended_at = now
         visit.outcome_code = _attended(visit)

@@ -52,7 +52,7 @@ def steps_of(visit: Appointment, now: datetime) -> list[DayStep]:
         return [] if day > today else _of_booked(visit, now)
     if visit.status is Status.ARRIVED:
         return [*_of_arrived(visit), *undo]
-    return undo if visit.status in (Status.FULFILLED, Status.NOSHOW) or has_left(visit) else []
+    return undo if visit.status in (Status.FULFILLED, Status.NOSHOW) else []
 
 
 def has_left(visit: Appointment) -> bool:
@@ -83,8 +83,7 @@ def take_step(
 
     Args: visit, as it was read for the page; token, the form's own.
     Commits: as the service of the step.
-    Raises: BadTransition when it cannot be noted now, NotAllowed, VersionConflict, NotFound, SlotTaken,
-    SubmissionConflict.
+    Raises: BadTransition when it cannot be noted now, NotAllowed, VersionConflict, NotFound, SubmissionConflict.
     """
     if step not in steps_of(visit, clock.now()):
         raise BadTransition(N_("This cannot be noted of the visit as it stands."), current=visit.status.value)
@@ -110,7 +109,7 @@ def _undo(actor: Actor, visit: Appointment, version: int | None) -> Appointment:
 
 def _before(visit: Appointment) -> Status:
     """Where a visit was before its last step."""
-    if visit.status in (Status.FULFILLED, Status.CANCELLED):
+    if visit.status is Status.FULFILLED:
         return Status.ARRIVED
     # Who walked in has no appointment to go back to: then it was a mistake.
     return Status.ENTERED_IN_ERROR if visit.origin is Origin.WALK_IN else Status.BOOKED

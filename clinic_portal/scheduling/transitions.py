@@ -59,8 +59,6 @@ TRANSITIONS: dict[tuple[Status, Status], Step] = {
     (Status.NOSHOW, Status.ARRIVED): _PERSON,
     (Status.NOSHOW, Status.FULFILLED): _PERSON,
     (Status.FULFILLED, Status.ARRIVED): _UNDO,
-    # Of one who was said to have left without being seen.
-    (Status.CANCELLED, Status.ARRIVED): _UNDO,
     **{(status, Status.ENTERED_IN_ERROR): _PERSON for status in Status if status != Status.ENTERED_IN_ERROR},
 }
 

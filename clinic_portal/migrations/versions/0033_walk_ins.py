@@ -1,4 +1,4 @@
-"""The desk's day: tickets of those who walk in, names and numbers that are found by a part, lateness that is told."""
+"""The desk's day: tickets of those who walk in, names and numbers that are found by a part."""
 
 from __future__ import annotations
 
@@ -9,20 +9,14 @@ from alembic import op
 
 from clinic_portal.models import ContactKind, fold, reversed_digits
 
-revision = "0029"
-down_revision = "0021"
+revision = "0033"
+down_revision = "0029"
 branch_labels = None
 depends_on = None
 
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 # Lets Postgres find a beginning whatever the language of the database.
 BEGINS = "varchar_pattern_ops"
-EVENTS = (
-    "booked", "moved", "cancelled", "lengthened", "running_late", "reminder", "request_received", "waitlisted", "offer",
-    "offer_lapsed", "request_paused", "request_delayed", "request_closed", "invitation", "confirm_email",
-    "already_registered", "reset_password", "password_changed", "change_email", "email_changed", "second_step_added",
-    "second_step_removed", "second_step_reset", "recovery_code_used", "hours_changed", "verify",
-)  # fmt: skip
 PHONES = (ContactKind.MOBILE, ContactKind.LANDLINE)
 AT_ONCE = 1000
 
@@ -31,10 +25,6 @@ def upgrade() -> None:
     _add_tickets()
     _add_words()
     _add_tails()
-    op.add_column("sessions", sa.Column("late_told_at", sa.DateTime(timezone=True), nullable=True))
-    with op.batch_alter_table("notifications") as batch:
-        batch.drop_constraint(op.f("ck_notifications_event"), type_="check")
-        batch.create_check_constraint(op.f("ck_notifications_event"), f"event IN {EVENTS}")
 
 
 def _add_tickets() -> None:
