@@ -36,12 +36,5 @@ class SearchPage(Page):
             words=words,
             today=places.today(),
             zone_of=zone_of,
-            phone_of=_phone_of,
             problems=[],
         )
-
-
-def _phone_of(found: finding.Found) -> str:
-    """The end of the first phone number that works."""
-    points = [point for point in found.patient.contact_points if point.is_usable and point.phone_tail]
-    return words.contact_tail(points[0]) if points else words.NOTHING

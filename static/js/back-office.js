@@ -5,8 +5,8 @@ const box = form.querySelector("input[type=search]");
 const panel = document.getElementById("office-found");
 
 // Whoever types somewhere means letters; with another key held they mean the browser.
-export const isTyping = (event) => event.target.closest("input, select, textarea, [contenteditable]") !== null;
-export const isPlain = (event) => !event.ctrlKey && !event.metaKey && !event.altKey;
+const isTyping = (event) => event.target.closest("input, select, textarea, [contenteditable]") !== null;
+const isPlain = (event) => !event.ctrlKey && !event.metaKey && !event.altKey;
 
 function close() {
   panel.hidden = true;
