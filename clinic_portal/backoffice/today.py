@@ -103,7 +103,9 @@ class Today(Page):
     @expose("/late/", methods=("POST",))  # type: ignore[untyped-decorator]
     def late(self) -> Any:
         """Say how late a session of today runs."""
-        row = db.session.get(ClinicSession, read_id(request.form.get("session", "")))
+        if not request.form.get("session"):
+            raise InvalidRequest("Choose the session.")
+        row = db.session.get(ClinicSession, read_id(request.form["session"]))
         if row is None or (self.limit is not None and row.location_id not in self.limit):
             raise NotFound
         minutes = request.form.get("late_min", "")
