@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
+from clinic_portal.audit import Actor, ActorKind
 from clinic_portal.backoffice import find, lists
 from clinic_portal.database import db, writing
 from clinic_portal.models import (
@@ -419,7 +420,7 @@ def test_a_desk_of_one_location_sees_only_its_sessions_messages_and_numbers(get:
     )
     home = get("erin", "/backoffice/").text
     assert "Harbour Street</a>" not in home
-    assert home.count("<strong>0</strong>") == 6
+    assert home.partition('class="office-work"')[2].count("<strong>0</strong>") == 6
 
 
 def test_a_role_for_every_location_lifts_the_limit_of_another(get: Get, limited: World) -> None:
@@ -523,7 +524,7 @@ def test_a_list_asks_the_same_questions_however_long_it_is(get: Get, world: Worl
     for n, patient_id in enumerate(more_people()):
         book(world, at(9 + (n + 1) // 2, 30 * ((n + 1) % 2), day=1), patient_id=patient_id)
     for path in paths:
-        assert questions(get, path) == few[path] <= 14, path
+        assert questions(get, path) == few[path] <= (20 if path == "" else 14), path
 
 
 def questions(get: Get, path: str) -> int:

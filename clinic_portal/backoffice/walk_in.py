@@ -137,7 +137,7 @@ class WalkInPage(PersonPage):
             waits=waits,
             times=_times(visit, problems) if waits else [],
             clinicians=[(str(one.id), one.name) for one in who_could_see(db.session(), visit)] if waits else [],
-            typed=request.form,
+            typed={name: request.form.get(name, "") for name in ("start", "clinician")},
             token=secrets.token_urlsafe(16),
             back_url=address_of_line(visit),
             problems=problems,
