@@ -1,4 +1,4 @@
-"""The desk's page: who is where, one button and one key for each step, walk-ins, and a page that looks again by itself."""
+"""The desk's page: who is where, one button and one key for each step, walk-ins, and a page that looks again."""
 
 from __future__ import annotations
 
@@ -208,8 +208,12 @@ def test_a_desk_of_another_place_sees_and_notes_nothing_here(world: World, erin:
     visit = book(world, at(9), actor=world.erin)
     walked = walk_in(world, world.bob_id, at(8, 30))
     (session_id,) = rows(select(ClinicSession.id))
-    change(lambda session: setattr(session.scalars(select(RoleGrant).filter_by(account_id=world.accounts["erin"])).one(),
-                                   "location_id", world.second_location_id))  # fmt: skip
+
+    def limit(session: Session) -> None:
+        grant = session.scalars(select(RoleGrant).filter_by(account_id=world.accounts["erin"])).one()
+        grant.location_id = world.second_location_id
+
+    change(limit)
     page = erin.get(f"{TODAY}?location={world.location_id}").text
     assert visit.public_id not in page
     erin.post(f"{TODAY}step/?id={visit.public_id}", 404, step="arrived", version="1")

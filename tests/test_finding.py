@@ -1,4 +1,4 @@
-"""Search from everywhere in the back office: what a line means, whom it finds, by which index, and where it never stands."""
+"""Search from everywhere in the back office: what a line means, whom it finds, by which index, and who may."""
 
 from __future__ import annotations
 

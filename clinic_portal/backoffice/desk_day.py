@@ -144,7 +144,7 @@ def _visits(session: Session, place: Place, low: datetime, high: datetime, ids: 
         joinedload(Appointment.location),
     )
     # One after the other: no index answers both.
-    found = {}
+    found: dict[int, Appointment] = {}
     for which in (at_a_time, Appointment.id.in_(ids)):
         query = select(Appointment).where(which, _OF_TODAY).options(*eager).order_by(Appointment.id).limit(COUNTED)
         found |= {visit.id: visit for visit in session.scalars(query)}

@@ -89,7 +89,7 @@ def _take_date(line: str) -> tuple[tuple[date, ...], str]:
     """The first date in a line, in any usual order, and the line without it."""
     today = clock.now().date()
     for match in [*_DATE.finditer(line), *_DATE_IN_WORDS.finditer(line), *_EIGHT_DIGITS.finditer(line)]:
-        days = tuple(day for day in _days(match) if FIRST_YEAR <= day.year and day <= today)
+        days = tuple(day for day in _days(match) if day.year >= FIRST_YEAR and day <= today)
         if days:
             return days, f"{line[: match.start()]} {line[match.end() :]}"
     return (), line

@@ -34,8 +34,8 @@ from clinic_portal.models import (
 from clinic_portal.profile.admitting import NewPatient
 from clinic_portal.scheduling.running import call_in, who_could_see
 from clinic_portal.scheduling.walk_ins import CLASSES, free_today, give_time, take_in, ticket_of
-from clinic_portal.web.errors import status_of
 from clinic_portal.web import see_other
+from clinic_portal.web.errors import status_of
 
 FIELDS = ("given_name", "family_name", "birth_on", "phone", "visit_type", "class", "location")
 NOT_HERE = (NotFound, NotAllowed)

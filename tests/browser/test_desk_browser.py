@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -80,10 +80,6 @@ def standing(visit: Appointment) -> Part:
     return part_of(db.session().get_one(Appointment, visit.id))
 
 
-def line(page: Page, name: str) -> object:
-    return page.get_by_role("main").get_by_role("row").filter(has_text=name)
-
-
 @pytest.mark.parametrize("width", [1280, 375, 320])
 def test_the_desk_is_readable_at_every_width(morning: Morning, reader: Callable[..., Reader], width: int) -> None:
     erin = reader(width)
@@ -114,7 +110,7 @@ def test_a_morning_with_walk_ins_by_keyboard_alone(morning: Morning, reader: Cal
     expect(page.locator("[data-line]").first).to_be_focused()
     expect(page.locator("[data-line]").first).to_contain_text("Bob Baker")
     keys.press("ArrowDown")
-    ali, priya, marek = morning.visits[:3]
+    ali, _, marek = morning.visits[:3]
     expect(page.locator(f"#v-{ali.public_id}")).to_be_focused()
     keys.press("w")
     expect(page.locator("#part-inside")).to_contain_text("Ali Archer")
