@@ -35,11 +35,15 @@ document.addEventListener("focusin", (event) => {
 });
 document.addEventListener("htmx:after:settle", () => {
   const line = kept && document.getElementById(kept);
-  if (!line || line.contains(document.activeElement)) return;
-  line.closest("details")?.setAttribute("open", "");
+  if (!line) return;
+  line.closest("details:not([open])")?.setAttribute("open", "");
+  if (line.contains(document.activeElement)) return;
   line.focus({ preventScroll: true });
   line.scrollIntoView({ block: "nearest" });
 });
+
+// What somebody has unfolded stays so.
+window.htmx.config.morphIgnore.push("open");
 
 // Without a look of its own, the browser jumps to the line in the address; the focus goes there too.
 const named = location.hash.startsWith("#v-") && document.getElementById(location.hash.slice(1));
