@@ -16,6 +16,7 @@ from clinic_portal.errors import InvalidRequest
 from clinic_portal.languages import N_
 from clinic_portal.models import (
     ALL_MODES,
+    ALL_VISIT_TYPES,
     Audience,
     AvailabilityException,
     AvailabilityRule,
@@ -24,6 +25,7 @@ from clinic_portal.models import (
     Modes,
     ReleasePolicy,
     RuleKind,
+    VisitTypeIds,
 )
 from clinic_portal.scheduling.availability import takes_place_on
 
@@ -56,6 +58,7 @@ class Block:
     release_before: int = 0
     release_at_min: int = 0
     modes: Modes = ALL_MODES
+    visit_type_ids: VisitTypeIds = ALL_VISIT_TYPES
 
     def columns(self) -> dict[str, Any]:
         """As the table keeps it."""
@@ -157,6 +160,7 @@ class Away:
     # Only people at the clinic read it.
     reason: str = ""
     modes: Modes = ALL_MODES
+    visit_type_ids: VisitTypeIds = ALL_VISIT_TYPES
 
     def columns(self) -> dict[str, Any]:
         """As the table keeps it."""
@@ -208,5 +212,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, date | datetime):
         return value.isoformat()
     if isinstance(value, frozenset):
-        return sorted(one.value for one in value)
+        return sorted(getattr(one, "value", one) for one in value)
     return getattr(value, "value", value)
