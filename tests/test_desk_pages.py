@@ -297,6 +297,15 @@ def test_every_key_is_one_step_and_the_help_names_it(world: World, erin: Visitor
     assert {"a", "w", "d", "n", "u", "t"} <= set(re.findall(r"<kbd>(\w)</kbd>", helped))
 
 
+def test_who_walked_in_yesterday_stays_until_somebody_says_how_it_ended(world: World, erin: Visitor) -> None:
+    visit = walk_in(world, world.bob_id, at(9, 2))
+    with clock.clock_at(at(8, day=1)):
+        assert "Waits 22 h 58 min Time or clinician" in line_of(erin.get(TODAY).text, visit).replace(" : Bob Baker", "")
+    press(erin, visit, "left", at(8, 1, day=1))
+    with clock.clock_at(at(8, 2, day=1)):
+        assert visit.public_id not in erin.get(TODAY).text
+
+
 # Looking again
 
 

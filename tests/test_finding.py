@@ -81,7 +81,7 @@ def test_a_name_that_changes_is_found_by_its_new_parts_only(world: World) -> Non
 @pytest.mark.parametrize(
     "text",
     ["3/2/1990", "03.02.1990", "3-2-1990", "1990-02-03", "03 02 1990", "3 Feb 1990", "3 February 1990", "03021990",
-     "3.2.90", "walker 3/2/1990", "1990-02-03 wan"],
+     "3.2.90", "3/2/90", "walker 3/2/1990", "1990-02-03 wan"],
 )  # fmt: skip
 def test_a_birth_date_is_found_in_any_usual_order(world: World, text: str) -> None:
     wanda = add("Wanda", "Walker", date(1990, 2, 3))
@@ -93,6 +93,11 @@ def test_a_year_of_two_digits_is_of_either_century(world: World) -> None:
     old, young = add("A", "Aa", date(1920, 2, 3)), add("B", "Bb", date(2020, 2, 3))
     assert found("3.2.20") == {old, young}
     assert read("3.2.90").born == (date(1990, 2, 3),), "nobody is born in the future"
+
+
+def test_a_month_that_can_be_none_is_the_day(world: World) -> None:
+    assert read("2/25/1990").born == read("25/2/1990").born == (date(1990, 2, 25),)
+    assert read("31/31/1990").born == ()
 
 
 def test_the_end_of_a_phone_number_is_found_however_it_is_written(world: World) -> None:

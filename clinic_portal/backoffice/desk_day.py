@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
@@ -65,6 +65,8 @@ STEP_WORDS = {
     DayStep.LEFT: ("Left", ""),
     DayStep.UNDO: ("Undo", "u"),
 }
+# So long somebody who walked in stays on the page while nobody says how it ended.
+LEFT_OVER = timedelta(days=30)
 _OF_TODAY = or_(
     Appointment.status.in_((Status.BOOKED, Status.ARRIVED, Status.FULFILLED, Status.NOSHOW)),
     and_(
@@ -128,11 +130,15 @@ def read_desk_day(session: Session, place: Place, settings: Settings) -> DeskDay
 
 
 def _numbers(session: Session, place: Place, now: datetime) -> dict[int, int]:
+    """The numbers of today, and of those of the days before of whom nobody has said how it ended."""
     today = clock.local_date(now, place.zone)
     query = select(WalkInTicket.appointment_id, WalkInTicket.number).where(
-        WalkInTicket.location_id == place.id, WalkInTicket.day == today
+        WalkInTicket.location_id == place.id,
+        WalkInTicket.day.between(today - LEFT_OVER, today),
+        or_(WalkInTicket.day == today, Appointment.status == Status.ARRIVED),
     )
-    return {row[0]: row[1] for row in session.execute(query.order_by(WalkInTicket.number).limit(COUNTED))}
+    found = query.join(WalkInTicket.appointment).order_by(WalkInTicket.day.desc(), WalkInTicket.number)
+    return {row[0]: row[1] for row in session.execute(found.limit(COUNTED))}
 
 
 def _visits(session: Session, place: Place, low: datetime, high: datetime, ids: list[int]) -> list[Appointment]:

@@ -33,7 +33,7 @@ MOST = 20
 LEAST_LETTERS, LEAST_DIGITS = 2, 3
 # So many letters of a word as are kept.
 LONGEST_WORD = 80
-FIRST_YEAR = 1900
+FIRST_YEAR, LAST_MONTH = 1900, 12
 
 _DATE = re.compile(r"(?<!\d)(\d{1,4})[\s./-]{1,3}(\d{1,2})[\s./-]{1,3}(\d{4}|\d{1,2})(?!\d)", re.ASCII)
 _DATE_IN_WORDS = re.compile(r"(?<!\d)\d{1,2}\.? [^\W\d]{3,9} \d{4}(?!\d)")
@@ -100,14 +100,14 @@ def _days(match: re.Match[str]) -> Iterator[date]:
         day = find.birth_date(match[0].replace(".", ""))
         yield from [day] if day else []
         return
-    first, month, last = match.groups()
+    first, middle, last = match.groups()
     if len(first) == 4:
-        yield from _day(int(first), int(month), int(last))
-    elif len(last) == 4:
-        yield from _day(int(last), int(month), int(first))
-    else:
-        for century in (1900, 2000):
-            yield from _day(century + int(last), int(month), int(first))
+        yield from _day(int(first), int(middle), int(last))
+        return
+    # The day comes first, unless what stands second can be no month.
+    pair = [int(first), int(middle)] if int(middle) <= LAST_MONTH else [int(middle), int(first)]
+    for year in [int(last)] if len(last) == 4 else [1900 + int(last), 2000 + int(last)]:
+        yield from _day(year, pair[1], pair[0])
 
 
 def _day(year: int, month: int, day: int) -> Iterator[date]:
