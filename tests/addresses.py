@@ -167,7 +167,6 @@ ADDRESSES: dict[str, Door] = {
     "/appointments/{visit}/earlier/stop": OWN,
     "/appointments/{cancelled}": OWN,
     "/appointments/{cancelled}/cancelled": OWN,
-    "/appointments/{walk_in}": OWN,
     # Details
     "/profile": PATIENTS,
     "/profile/{person}": OWN,
