@@ -306,6 +306,18 @@ def test_who_walked_in_yesterday_stays_until_somebody_says_how_it_ended(world: W
         assert visit.public_id not in erin.get(TODAY).text
 
 
+def test_that_nobody_walked_in_at_all_has_its_own_words_and_no_key(world: World, erin: Visitor) -> None:
+    visit = walk_in(world, world.bob_id, at(9, 2))
+    with clock.clock_at(at(9, 3)):
+        page = erin.get(TODAY).text
+    markup = page.partition(f'id="v-{visit.public_id}"')[2].partition("</tr>")[0]
+    assert re.findall(r'data-key="(\w)"', markup) == ["t"]
+    assert "Wrong entry" in markup
+    assert visit.public_id not in press(erin, visit, "undo", at(9, 3))
+    assert fresh(visit).status is Status.ENTERED_IN_ERROR
+    check_invariants(db.session())
+
+
 # Looking again
 
 

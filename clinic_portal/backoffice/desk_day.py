@@ -190,7 +190,13 @@ def desk_steps(visit: Appointment, now: datetime, settings: Settings) -> list[tu
     """The steps that the desk can note of a visit, by code, words and key."""
     grace_over = visit.starts_at is not None and _minutes(visit.starts_at, now) >= settings.number("late_grace_min")
     codes = [code for code in steps_of(visit, now) if code is not DayStep.TOO_LATE or grace_over]
-    return [(code.value, *STEP_WORDS[code]) for code in codes]
+    return [(code.value, *_worded(visit, code)) for code in codes]
+
+
+def _worded(visit: Appointment, code: DayStep) -> tuple[str, str]:
+    """The button and the key of a step. That nobody walked in at all is not taken back either."""
+    waits = visit.status is Status.ARRIVED and visit.called_at is None and visit.starts_at is None
+    return ("Wrong entry", "") if code is DayStep.UNDO and waits else STEP_WORDS[code]
 
 
 def _said(visit: Appointment, part: Part, now: datetime, settings: Settings) -> tuple[str, bool]:
