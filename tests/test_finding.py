@@ -187,7 +187,8 @@ def test_the_box_gets_only_what_was_found(world: World, erin: Visitor) -> None:
     assert "Alice Archer" in answer.text
     patient = db.session().get_one(Patient, world.alice_id)
     assert f'href="/backoffice/patients/details/?id={patient.public_id}"' in answer.text
-    assert f'href="/backoffice/walk-in/?id={patient.public_id}"' in answer.text
+    for page in ("walk-in", "patient-ask"):
+        assert f'href="/backoffice/{page}/?id={patient.public_id}"' in answer.text
 
 
 def test_finding_is_not_opening_and_opening_is_noted(world: World, erin: Visitor) -> None:
