@@ -195,7 +195,7 @@ def test_a_morning_with_walk_ins_without_scripts(morning: Morning, reader: Calla
     main.get_by_label("Session").select_option(label="Dr Chen, 9am to 12 midday")
     main.get_by_label("Minutes late").select_option("25")
     erin.press("Say so")
-    expect(main.get_by_text("Running late:")).to_contain_text("Dr Chen (9am to 12 midday) 25 min")
+    expect(main.locator("#desk-late")).to_contain_text("Dr Chen (9am to 12 midday) 25 min")
     erin.check("desk-late")
     check_invariants(db.session())
 
