@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from clinic_portal import clock
+from clinic_portal import clock, self_check
 from clinic_portal.database import db, writing
 from clinic_portal.errors import (
     BadTransition,
@@ -428,6 +428,9 @@ def test_all_of_it_keeps_the_rows_right_whatever_the_order(world: World, session
                 except DomainError as refusal:
                     assert refusal.code in ("slot_taken", "patient_busy", "bad_transition"), refusal
     check_invariants(db.session())
+    about_rows = {name for name, _ in self_check.CHECKS[:5]}
+    with clock.clock_at(at(11)):
+        assert [each for each in self_check.run_checks() if each.name in about_rows and each.count] == []
     assert len(db.session().scalars(select(AuditEntry).filter_by(subject_type="appointments")).all()) > 30
 
 
