@@ -10,7 +10,7 @@ from alembic import op
 from clinic_portal.models import ContactKind, fold, reversed_digits
 
 revision = "0033"
-down_revision = "0036"
+down_revision = "0037"
 branch_labels = None
 depends_on = None
 
