@@ -138,6 +138,12 @@ class PatientBusy(DomainError):
     code = "patient_busy"
 
 
+class NamesakesKnown(DomainError):
+    """There is a record of this name and birth date already. Is it the same person?"""
+
+    code = "namesakes_known"
+
+
 class BadTransition(DomainError):
     """The appointment cannot change in this way from the state it is in."""
 

@@ -142,6 +142,10 @@ _SETTINGS = (
     Definition("video_rooms", "", "address",
                "the clinic's video rooms, with `{room}` for the name of each visit's own; empty: no video",
                is_valid=_rooms),
+    Definition("waiting_limit_min", 20, "minutes", "who waits longer than this at the clinic is marked on the desk's "
+               "page", is_valid=_whole(0, 240)),
+    Definition("late_grace_min", 10, "minutes", "so long after the start of a visit the desk can say that whoever "
+               "comes now comes too late", is_valid=_whole(0, 240)),
     Definition("late_message_min", 30, "minutes", "a session that runs at least so late is told by mail to those who "
                "are still to come; 0: never", is_valid=_whole(0, 240)),
     Definition("missed_message", "next_morning", "words", "when who missed a visit is asked by mail whether they still "

@@ -216,6 +216,13 @@ ADDRESSES: dict[str, Door] = {
     "/hours/closed/holidays": CLOSED_DAYS,
     # Back office
     "/backoffice/": DESK,
+    "/backoffice/?location=2": DESK,
+    "/backoffice/step/?id={visit}": DESK_OF_PLACE,
+    "/backoffice/late/": DESK,
+    "/backoffice/search/": DESK,
+    "/backoffice/walk-in/": DESK,
+    "/backoffice/walk-in/?id={person}": DESK,
+    "/backoffice/walk-in/visit/?id={walk_in}": DESK_OF_PLACE,
     "/backoffice/appointments/": DESK,
     "/backoffice/appointments/details/?id={visit}": DESK_OF_PLACE,
     "/backoffice/appointments/private/?id={visit}": DESK_OF_PLACE,

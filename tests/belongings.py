@@ -41,6 +41,7 @@ from clinic_portal.models import (
     Patient,
     PatientAccess,
     Practitioner,
+    PriorityClass,
     Relation,
     Role,
     RoleGrant,
@@ -59,6 +60,7 @@ from clinic_portal.scheduling.holds import hold_slot
 from clinic_portal.scheduling.hours_changes import WeekChange, to_plain
 from clinic_portal.scheduling.invitations import invite
 from clinic_portal.scheduling.search import Search
+from clinic_portal.scheduling.walk_ins import take_in
 from clinic_portal.tasks import open_task
 from tests.asking import ask, drain
 from tests.bookings import book, cancel, open_clinic
@@ -104,6 +106,8 @@ def furnish(world: World) -> None:
     for mode in (Mode.PHONE, Mode.IN_PERSON):
         hold_slot(actor=world.alice, search=replace(search, mode=mode), starts_at=at(10, day=1), call_number=PHONE)
     delivery.deliver_due()
+    take_in(actor=world.erin, who=world.alice_id, visit_type_id=world.check_up_id, location_id=world.location_id,
+            priority=PriorityClass.ROUTINE, token="walk-in")  # fmt: skip
 
 
 @writing
@@ -208,7 +212,7 @@ def ids_of(app: Flask, world: World) -> dict[str, str]:
     """What stands for the words in braces of `ADDRESSES`."""
     session = db.session()
     alice = session.get_one(Patient, world.alice_id)
-    visit, private, cancelled, asked = session.scalars(select(Appointment).order_by(Appointment.id))
+    visit, private, cancelled, asked, walk_in = session.scalars(select(Appointment).order_by(Appointment.id))
     offer = session.scalars(select(Offer)).one()
     kept = select(Hold).filter_by(kind=HoldKind.PATIENT_CHECKOUT)
     contacts = {contact.value: contact for contact in alice.contact_points}
@@ -232,6 +236,7 @@ def ids_of(app: Flask, world: World) -> dict[str, str]:
         "private": private.public_id,
         "cancelled": cancelled.public_id,
         "request": asked.public_id,
+        "walk_in": walk_in.public_id,
         "offer": offer.public_id,
         "invitation": session.scalars(select(VisitInvitation)).one().public_id,
         "hold": session.scalars(kept.filter_by(mode=Mode.IN_PERSON)).one().public_id,

@@ -23,12 +23,14 @@ from clinic_portal.models import (
     Notification,
     Offer,
     OfferState,
+    Origin,
     Recipient,
     SessionStatus,
     Status,
     Submission,
     TriageStatus,
     VisitInvitation,
+    WalkInTicket,
 )
 from clinic_portal.settings import load_settings
 
@@ -38,9 +40,11 @@ TOLD = {"move", "move_with_hours", "accept_earlier", "lengthen", "cancel", "canc
 # Takes such a step back before anybody has heard of it.
 UNTOLD = {"put_back"}
 # How a visit or a request begins, what gives it a time, and which of all comes as a form.
-BEGINS = {"reserve", "request", "request_for", "request_again"}
-TAKES_TIME = {"reserve", "choose_time", "move", "move_with_hours", "place", "place_by_hand", "accept", "accept_earlier"}
-BY_FORM = {"reserve", "choose_time", "request", "move", "cancel", "change_request", "withdraw", "place_by_hand"}
+BEGINS = {"reserve", "request", "request_for", "request_again", "walk_in"}
+TAKES_TIME = {"reserve", "choose_time", "move", "move_with_hours", "place", "place_by_hand", "accept", "accept_earlier",
+              "give_time"}  # fmt: skip
+BY_FORM = {"reserve", "choose_time", "request", "move", "cancel", "change_request", "withdraw", "place_by_hand",
+           "walk_in", "give_time"}  # fmt: skip
 # What the ledger tells about a visit that has a time, once for each sequence.
 OF_VISITS = {Event.BOOKED, Event.MOVED, Event.LENGTHENED, Event.CANCELLED}
 WAITS = {Status.PROPOSED, Status.PENDING, Status.WAITLIST}
@@ -63,6 +67,7 @@ def broken_invariants(session: Session) -> list[str]:
         *_history(session, visits),
         *_messages(session, visits),
         *_requests(session, visits),
+        *_walk_ins(session, visits),
     ]
     session.rollback()
     return found
@@ -76,7 +81,8 @@ def cells(low: datetime, high: datetime, grid_min: int) -> set[int]:
 
 
 def _kept(visits: Iterable[Any]) -> list[Any]:
-    return [visit for visit in visits if visit.status in KEEPS_ITS_TIME]
+    """Those that keep time; who walked in may wait without one."""
+    return [visit for visit in visits if visit.status in KEEPS_ITS_TIME and visit.starts_at is not None]
 
 
 def taken_cells(session: Session, visits: list[Appointment], grid_min: int) -> dict[tuple[int, int], set[int]]:
@@ -191,6 +197,21 @@ def _requests(session: Session, visits: list[Appointment]) -> Iterator[str]:
         if (offer.hold.appointment_id, offer.hold.starts_at) != (offer.appointment_id, offer.starts_at):
             yield f"offer {offer.id}: its hold keeps something else"
     yield from _past_requests(visits)
+
+
+def _walk_ins(session: Session, visits: list[Appointment]) -> Iterator[str]:
+    """Who walked in has a number, nobody else has one, and only they are there without a time."""
+    tickets = {ticket.appointment_id: ticket for ticket in session.scalars(select(WalkInTicket))}
+    numbers = Counter((ticket.location_id, ticket.day, ticket.number) for ticket in tickets.values())
+    yield from (f"number {key} was given {count} times" for key, count in numbers.items() if count > 1)
+    for visit in visits:
+        if (visit.origin is Origin.WALK_IN) != (visit.id in tickets):
+            yield f"visit {visit.id}: {visit.origin} and its number do not match"
+        if visit.status in KEEPS_ITS_TIME and visit.starts_at is None:
+            if visit.status is not Status.ARRIVED or visit.id not in tickets:
+                yield f"visit {visit.id}: {visit.status} without a time"
+            if (visit.practitioner_id is None) != (visit.called_at is None):
+                yield f"visit {visit.id}: with somebody though not called, or called by nobody"
 
 
 def _past_requests(visits: list[Appointment]) -> Iterator[str]:

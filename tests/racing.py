@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock, create_app
@@ -23,9 +23,18 @@ from clinic_portal.audit import Actor
 from clinic_portal.config import load_config
 from clinic_portal.database import db
 from clinic_portal.errors import DomainError
-from clinic_portal.models import Appointment, ClinicSession, Need, Origin, PriorityClass, Status, new_public_id
+from clinic_portal.models import (
+    Appointment,
+    ClinicSession,
+    Need,
+    Origin,
+    PriorityClass,
+    Status,
+    WalkInTicket,
+    new_public_id,
+)
 from clinic_portal.profile.needs import change_needs
-from clinic_portal.scheduling import booking, claims, holds, offers, queue, requests, serving
+from clinic_portal.scheduling import booking, claims, holds, offers, queue, requests, serving, walk_ins
 from clinic_portal.scheduling.assignment import find_candidates
 from clinic_portal.scheduling.search import Search, load_terms
 from clinic_portal.scheduling.sessions import refresh_sessions
@@ -221,6 +230,14 @@ def withdraw(actor: Actor, appointment_id: int, token: str) -> int:
     return requests.withdraw_request(actor=actor, appointment_id=appointment_id, token=token).id
 
 
+def walk_in(actor: Actor, patient_id: int, visit_type_id: int, location_id: int, token: str) -> int:
+    visit = walk_ins.take_in(
+        actor=actor, who=patient_id, visit_type_id=visit_type_id, location_id=location_id,
+        priority=PriorityClass.ROUTINE, token=token,
+    )  # fmt: skip
+    return walk_ins.ticket_of(db.session(), visit).number
+
+
 def die_in_the_middle_of_a_batch(after: int) -> None:
     """Serve so many batches, and die in the next one with its cells claimed."""
     told, left = serving.tell_booked_together, [after]
@@ -343,6 +360,27 @@ def naive_need_more_time(appointment_id: int) -> bool:
     return True
 
 
+def naive_walk_in(patient_id: int, visit_type_id: int, location_id: int) -> int:
+    """Read the last number, then write the next one, with nothing that keeps others out."""
+    session = db.session()
+    number = (session.execute(select(func.max(WalkInTicket.number))).scalar_one() or 0) + 1
+    session.rollback()
+    time.sleep(0.05)
+    visit_id = session.execute(
+        insert(Appointment)
+        .values(
+            patient_id=patient_id, visit_type_id=visit_type_id, location_id=location_id, status=Status.ARRIVED,
+            origin=Origin.WALK_IN, priority_class=PriorityClass.ROUTINE, requested_at=clock.now(),
+            target_at=clock.now(), arrived_at=clock.now(), wishes={}, choice={}, public_id=new_public_id(),
+        )
+        .returning(Appointment.id)
+    ).scalar_one()  # fmt: skip
+    values = {"appointment_id": visit_id, "location_id": location_id, "day": clock.now().date(), "number": number}
+    session.execute(insert(WalkInTicket).values(values))
+    session.commit()
+    return number
+
+
 def naive_cancel(appointment_id: int) -> int:
     """Read first, lock later: the mask that is written back is the one that was read before others wrote."""
     session = db.session()
@@ -379,6 +417,15 @@ def drop_guarantees(session: Session) -> None:
     else:
         for name in ("appointments_lane", "appointments_patient"):
             session.execute(text(f"ALTER TABLE appointments DROP CONSTRAINT no_overlap_{name}"))
+    session.commit()
+
+
+def forget_unique_numbers(session: Session) -> None:
+    """The same for the numbers of those who walk in."""
+    session.execute(text("DROP TABLE walk_in_tickets"))
+    session.execute(
+        text("CREATE TABLE walk_in_tickets (appointment_id INTEGER, location_id INTEGER, day DATE, number INTEGER)")
+    )
     session.commit()
 
 

@@ -172,8 +172,8 @@ def test_everything_goes_over_and_the_losing_record_says_where(any_app: Flask, a
     assert [entry.for_patient_id for entry in fresh(AuditEntry, action="merge")] == [twin_id, world.alice_id]
 
 
-# What nobody may change, or what stands for the record itself.
-STAYS = {"access_log", "audit_entries", "patients"}
+# What nobody may change, or what stands for the record itself, as the parts of its name do.
+STAYS = {"access_log", "audit_entries", "patients", "patient_words"}
 GOES = {"account_invitations", "appointments", "contact_points", "holds", "notifications", "offers", "patient_access",
         "patient_needs", "patient_practitioner_rules", "referrals", "tasks", "visit_invitations"}  # fmt: skip
 

@@ -49,11 +49,14 @@ class _Forms(HTMLParser):
         form.fields[name] = value
 
 
+ON_EVERY_PAGE = ("/logout", "/session/stay", "/language", "/backoffice/search/")
+
+
 def forms_of(answer: TestResponse) -> list[Form]:
-    """The forms of a page, without those that every page has: sign out, stay signed in, change the language."""
+    """The forms of a page, without those that every page has: sign out, stay signed in, language, search."""
     parser = _Forms()
     parser.feed(answer.text)
-    return [form for form in parser.forms if form.action not in ("/logout", "/session/stay", "/language")]
+    return [form for form in parser.forms if form.action not in ON_EVERY_PAGE]
 
 
 # Nobody's sign-in ends before.

@@ -23,9 +23,11 @@ from clinic_portal.backoffice.requests import RequestsPage, count_for_person
 from clinic_portal.backoffice.rights import RightsPage
 from clinic_portal.backoffice.same_person import SamePersonPage
 from clinic_portal.backoffice.schedule import LocationList, SessionList, VisitTypeList
+from clinic_portal.backoffice.search import SearchPage
 from clinic_portal.backoffice.self_check import SelfCheckPage
 from clinic_portal.backoffice.today import Today
 from clinic_portal.backoffice.todo import TodoList, count_due
+from clinic_portal.backoffice.walk_in import WalkInPage
 from clinic_portal.models import (
     Account,
     Appointment,
@@ -80,4 +82,6 @@ def install(app: Flask) -> None:
         AskPage("patient_ask", "patient-ask"),
         InvitePage("patient_invite", "patient-invite"),
         SamePersonPage("patient_same", "patient-same"),
+        SearchPage(),
+        WalkInPage(),
     )

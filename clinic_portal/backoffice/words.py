@@ -241,6 +241,11 @@ def moment(instant: datetime | None, zone: str) -> str:
     return f"{day(clock.local_date(instant, zone))}, {wording.time_short(instant, zone)}"
 
 
+def clock_time(instant: datetime, zone: str) -> str:
+    """The time of day at the place: "10:15am"."""
+    return wording.time_short(instant, zone)
+
+
 def span(start: datetime | None, end: datetime | None, zone: str) -> str:
     """From when until when: "Tue 24 Nov, 10:15am to 10:30am"."""
     if start is None or end is None:
@@ -272,6 +277,12 @@ def contact_tail(point: ContactPoint | None) -> str:
         name, _, host = value.partition("@")
         return f"{kind} {name[:1]}…@{host}"
     return kind if point.kind is ContactKind.POST else f"{kind} …{value[-3:]}"
+
+
+def phone_of(patient: Patient) -> str:
+    """The end of the first phone number that works."""
+    points = [point for point in patient.contact_points if point.is_usable and point.phone_tail]
+    return contact_tail(points[0]) if points else NOTHING
 
 
 def about(message: Notification) -> str:

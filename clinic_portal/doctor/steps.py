@@ -13,23 +13,22 @@ from clinic_portal import clock
 from clinic_portal.accounts import actor_of, practitioner_for, roles_required, signed_in_account
 from clinic_portal.database import db
 from clinic_portal.doctor.blueprint import blueprint
-from clinic_portal.errors import BadTransition, DomainError, InvalidRequest, NotFound, VersionConflict
+from clinic_portal.errors import DomainError, InvalidRequest, NotFound, VersionConflict
 from clinic_portal.languages import N_, _
-from clinic_portal.models import ACTIVE, Appointment, ClinicSession, Mode, RoleName, Status
-from clinic_portal.scheduling.booking import change_status
-from clinic_portal.scheduling.running import call_in, run_late, see_agenda
+from clinic_portal.models import ACTIVE, Appointment, ClinicSession, RoleName
+from clinic_portal.scheduling.day_steps import DayStep, steps_of, take_step
+from clinic_portal.scheduling.running import run_late, see_agenda
 from clinic_portal.web import see_other
 from clinic_portal.wording import say
 
-ARRIVED, CALLED, SEEN, NO_SHOW, UNDO = "arrived", "called", "seen", "no_show", "undo"
+# What a doctor notes; the rest is the desk's to say.
 WORDS = {
-    ARRIVED: N_("Arrived"),
-    CALLED: N_("With me now"),
-    SEEN: N_("Seen"),
-    NO_SHOW: N_("Did not come"),
-    UNDO: N_("Undo"),
+    DayStep.ARRIVED: N_("Arrived"),
+    DayStep.CALLED: N_("With me now"),
+    DayStep.SEEN: N_("Seen"),
+    DayStep.NO_SHOW: N_("Did not come"),
+    DayStep.UNDO: N_("Undo"),
 }
-REMOTE = (Mode.PHONE, Mode.VIDEO)
 
 
 @dataclass(frozen=True)
@@ -42,23 +41,9 @@ class Step:
 
 
 def steps_for(visit: Appointment, now: datetime) -> list[Step]:
-    """What can be noted of a visit now; the likeliest first. What is noted is undone on the same day only."""
-    codes = _codes(visit, now)
-    return [Step(code, WORDS[code], index == 0 and code != UNDO) for index, code in enumerate(codes)]
-
-
-def _codes(visit: Appointment, now: datetime) -> list[str]:
-    if visit.starts_at is None or visit.location is None:
-        return []
-    zone = visit.location.zone
-    is_today = clock.local_date(visit.starts_at, zone) == clock.local_date(now, zone)
-    if visit.status is Status.BOOKED:
-        ahead = clock.local_date(visit.starts_at, zone) > clock.local_date(now, zone)
-        noted = [] if ahead else [SEEN if visit.mode in REMOTE else ARRIVED]
-        return [*noted, *([NO_SHOW] if visit.starts_at <= now else [])]
-    if visit.status is Status.ARRIVED:
-        return [*([CALLED] if visit.called_at is None else []), SEEN, *([UNDO] if is_today else [])]
-    return [UNDO] if is_today and visit.status in (Status.FULFILLED, Status.NOSHOW) else []
+    """What can be noted of a visit now; the likeliest first."""
+    codes = [code for code in steps_of(visit, now) if code in WORDS]
+    return [Step(code, WORDS[code], index == 0 and code != DayStep.UNDO) for index, code in enumerate(codes)]
 
 
 @blueprint.post("/visits/<public_id>/step")
@@ -67,10 +52,11 @@ def step(public_id: str) -> Response:
     """Note what has become of one of your visits. Done already is as good as done now."""
     visit = _own_visit(public_id)
     code, back_url = request.form.get("step", ""), _day_of(visit)
-    if code not in WORDS:
+    if code not in set(WORDS):
         raise InvalidRequest(N_("Press one of the buttons beside the visit."))
     try:
-        _carry_out(visit, code)
+        take_step(actor=actor_of(signed_in_account()), visit=visit, step=DayStep(code), token="",
+                  expected_version=_version())  # fmt: skip
     except VersionConflict:
         flash(_("Somebody has noted something of this visit meanwhile. This is how it stands."), "info")
     except DomainError as error:
@@ -78,22 +64,6 @@ def step(public_id: str) -> Response:
             raise
         flash(say(error), "error")
     return see_other(back_url)
-
-
-def _carry_out(visit: Appointment, code: str) -> None:
-    if code not in _codes(visit, clock.now()):
-        raise BadTransition(N_("This cannot be noted of the visit as it stands."), current=visit.status.value)
-    actor = actor_of(signed_in_account())
-    if code == CALLED or (code == UNDO and visit.called_at is not None and visit.status is Status.ARRIVED):
-        call_in(actor=actor, appointment_id=visit.id, is_in=code == CALLED, expected_version=_version())
-        return
-    change_status(actor=actor, appointment_id=visit.id, to=_status_after(visit, code), expected_version=_version())
-
-
-def _status_after(visit: Appointment, code: str) -> Status:
-    if code == UNDO:
-        return Status.ARRIVED if visit.status is Status.FULFILLED else Status.BOOKED
-    return {ARRIVED: Status.ARRIVED, SEEN: Status.FULFILLED, NO_SHOW: Status.NOSHOW}[code]
 
 
 def _version() -> int | None:

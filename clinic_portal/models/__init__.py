@@ -31,7 +31,7 @@ from clinic_portal.models.entrance import AccountInvitation, Throttle
 from clinic_portal.models.feeds import CalendarFeed, FeedKind
 from clinic_portal.models.hours import HoursRequest, HoursRequestStatus
 from clinic_portal.models.modes import ALL_MODES, MODE_BIT, REMOTE, Mode, Modes
-from clinic_portal.models.names import fold
+from clinic_portal.models.names import fold, reversed_digits
 from clinic_portal.models.needs import MAX_NEED_DETAIL, Need, NeedSource, PatientNeed
 from clinic_portal.models.people import (
     MAX_EVIDENCE,
@@ -42,6 +42,7 @@ from clinic_portal.models.people import (
     IdentityStatus,
     Patient,
     PatientAccess,
+    PatientWord,
     Practitioner,
     PractitionerKind,
     PractitionerPreference,
@@ -93,6 +94,7 @@ from clinic_portal.models.schedule import (
 from clinic_portal.models.sign_in import AuthenticatorApp, KeptForm, Passkey, RecoveryCode, RequestDraft, SignIn
 from clinic_portal.models.tasks import Task, TaskAttempt, TaskKind, TryOutcome
 from clinic_portal.models.visit_type_sets import ALL_VISIT_TYPES, VisitTypeIds, let_in, lets_in
+from clinic_portal.models.walk_ins import WalkInTicket
 
 __all__ = [
     "ACTIVE", "ACTIVE_SQL", "ALL_MODES", "ALL_PARTS", "ALL_VISIT_TYPES", "MAX_CELLS", "MAX_EVIDENCE", "MAX_FROM_WHOM",
@@ -104,11 +106,11 @@ __all__ = [
     "ContactPoint", "ContinuityWish", "Delivery", "Event", "ExceptionKind", "ExceptionStatus", "FeedKind", "Gender",
     "Hold", "HoldEnd", "HoldKind", "HoursRequest", "HoursRequestStatus", "IdentityStatus", "KeptForm", "Lease",
     "Location", "LocationText", "Mode", "Modes", "Need", "NeedSource", "Notification", "Offer", "OfferState", "Origin",
-    "Outcome", "Passkey", "Patient", "PatientAccess", "PatientNeed", "Practitioner", "PractitionerKind",
+    "Outcome", "Passkey", "Patient", "PatientAccess", "PatientNeed", "PatientWord", "Practitioner", "PractitionerKind",
     "PractitionerPreference", "PractitionerState", "PractitionerVisitType", "PreferenceKind", "PriorityClass",
     "Recipient", "RecoveryCode", "Referral", "Relation", "ReleasePolicy", "RequestDraft", "Role", "RoleGrant",
     "RoleName", "RuleKind", "ServedList", "SessionStatus", "Setting", "SignIn", "Status", "Submission", "Task",
     "TaskAttempt", "TaskKind", "Throttle", "TriageStatus", "TryOutcome", "UTCDateTime", "VisitInvitation", "VisitType",
-    "VisitTypeIds", "VisitTypeText", "WhoMayBook", "columns_of", "fold", "id_from_reference", "let_in", "lets_in",
-    "new_public_id", "years_between",
+    "VisitTypeIds", "VisitTypeText", "WalkInTicket", "WhoMayBook", "columns_of", "fold", "id_from_reference", "let_in",
+    "lets_in", "new_public_id", "reversed_digits", "years_between",
 ]  # fmt: skip

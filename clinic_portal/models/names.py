@@ -1,4 +1,4 @@
-"""How a name is kept for searching."""
+"""How a name, and a phone number, is kept for searching."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ def fold(name: str) -> str:
     letters = name.casefold().translate(_NOT_DECOMPOSED)
     letters = "".join(c for c in unicodedata.normalize("NFKD", letters) if not unicodedata.combining(c))
     return " ".join(re.sub(r"[^\w]+", " ", letters.replace("'", "").replace("’", "")).split())
+
+
+def reversed_digits(number: str) -> str:
+    """The digits of a phone number from its end: its tail is then a beginning, which an index finds."""
+    return "".join(digit for digit in reversed(number) if digit.isascii() and digit.isdecimal())[:20]

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import enum
 from datetime import date, datetime
+from typing import Any
 
 from flask_security.core import RoleMixin, UserMixin
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, object_session, relationship, validates
 
 from clinic_portal.models.base import Base, BigId, UTCDateTime, new_public_id, one_of
+from clinic_portal.models.names import fold, reversed_digits
 
 MAX_EVIDENCE = 200
+LONGEST_WORD = 80
 
 
 class RoleName(enum.StrEnum):
@@ -42,6 +45,9 @@ class ContactKind(enum.StrEnum):
     MOBILE = "mobile"
     LANDLINE = "landline"
     POST = "post"
+
+
+_PHONES = (ContactKind.MOBILE, ContactKind.LANDLINE)
 
 
 class IdentityStatus(enum.StrEnum):
@@ -165,6 +171,26 @@ class Patient(Base):
     contact_points: Mapped[list[ContactPoint]] = relationship(
         back_populates="patient", order_by="ContactPoint.preferred_rank, ContactPoint.id"
     )
+    words: Mapped[list[PatientWord]] = relationship(cascade="all, delete-orphan")
+
+    @validates("search_name", "called_name")
+    def _keep_words(self, name: str, value: str) -> str:
+        """Whoever writes a name writes its parts."""
+        texts = {"search_name": self.search_name, "called_name": self.called_name} | {name: value}
+        wanted = {word[:LONGEST_WORD] for text in texts.values() for word in fold(text or "").split()}
+        session = object_session(self)
+        if session is None:
+            self._set_words(wanted)
+        else:
+            with session.no_autoflush:
+                self._set_words(wanted)
+        return value
+
+    def _set_words(self, wanted: set[str]) -> None:
+        for kept in [kept for kept in self.words if kept.word not in wanted]:
+            self.words.remove(kept)
+        known = {kept.word for kept in self.words}
+        self.words.extend(PatientWord(word=word) for word in sorted(wanted - known))
 
     @property
     def full_name(self) -> str:
@@ -173,6 +199,17 @@ class Patient(Base):
     def age_on(self, day: date) -> int | None:
         """Whole years on that day, or None when the birth date is not known."""
         return None if self.birth_on is None else years_between(self.birth_on, day)
+
+
+class PatientWord(Base):
+    """One part of a patient's names, as `fold` writes it; searched by its beginning."""
+
+    __tablename__ = "patient_words"
+    __table_args__ = (
+        Index("ix_patient_words_word", "word", "patient_id", postgresql_ops={"word": "varchar_pattern_ops"}),
+    )
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"), primary_key=True, autoincrement=False)
+    word: Mapped[str] = mapped_column(String(LONGEST_WORD), primary_key=True)
 
 
 class PatientAccess(Base):
@@ -201,16 +238,27 @@ class PatientAccess(Base):
     granted_by: Mapped[Account | None] = relationship(foreign_keys=granted_by_account_id)
 
 
+def _tail_of(context: Any) -> str | None:
+    """What a new phone number is searched by; its value never changes."""
+    values = context.get_current_parameters()
+    return reversed_digits(values["value"]) if values["kind"] in _PHONES else None
+
+
 class ContactPoint(Base):
     """One way to reach a patient; ended, never deleted."""
 
     __tablename__ = "contact_points"
-    __table_args__ = (Index("ix_contact_points_patient_id", "patient_id"),)
+    __table_args__ = (
+        Index("ix_contact_points_patient_id", "patient_id"),
+        Index("ix_contact_points_phone_tail", "phone_tail", postgresql_ops={"phone_tail": "varchar_pattern_ops"}),
+    )
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     public_id: Mapped[str] = mapped_column(String(24), unique=True, default=new_public_id)
     patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
     kind: Mapped[ContactKind] = mapped_column(one_of(ContactKind, "kind"))
     value: Mapped[str] = mapped_column(String(255))
+    # The digits of a phone number from its end; searched by its beginning.
+    phone_tail: Mapped[str | None] = mapped_column(String(20), default=_tail_of)
     whose: Mapped[Relation] = mapped_column(one_of(Relation, "whose"))
     preferred_rank: Mapped[int] = mapped_column(default=1)
     # Set until somebody shows that mails arrive there: only the mail that asks for it goes to such an address.

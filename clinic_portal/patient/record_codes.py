@@ -42,6 +42,7 @@ CODES = {
     "keep_time": N_("Keep the time"), "confirm": N_("Say that you come"), "no_show": N_("Did not come"),
     "move_with_hours": N_("Move with changed hours"), "cancel_with_hours": N_("Cancel with changed hours"),
     "request_again": N_("Ask for a time again"), "put_back": N_("Put back as it was"),
-    "enter_in_error": N_("Take back a wrong entry"), "running_late": N_("Running late"),
+    "enter_in_error": N_("Take back a wrong entry"), "running_late": N_("Running late"), "call_in": N_("Call in"),
+    "admit": N_("Register at the desk"), "give_time": N_("Give a time"),
     "missed": N_("Asked whether it is still needed"),
 }  # fmt: skip

@@ -34,6 +34,7 @@ from clinic_portal.notifications.calls import overtake_calls
 from clinic_portal.notifications.missed import ask_who_missed
 from clinic_portal.notifications.request_outbox import wake_queue
 from clinic_portal.scheduling import submissions
+from clinic_portal.scheduling.actual_times import forget_time_it_took, take_time_it_took
 from clinic_portal.scheduling.assignment import Placement
 from clinic_portal.scheduling.fits import forget_visit
 from clinic_portal.scheduling.holds import let_go, take_over
@@ -57,6 +58,7 @@ ORIGIN_OF = {
     ActorKind.STAFF: Origin.DESK,
     ActorKind.PRACTITIONER: Origin.DESK,
 }
+LEFT = CancelReason.LEFT_WITHOUT_BEING_SEEN
 CANCELLED_BY = {
     ActorKind.PATIENT: CancelledBy.PATIENT,
     ActorKind.PROXY: CancelledBy.PROXY,
@@ -274,19 +276,26 @@ def _new_time(
 
 @writing
 def cancel_appointment(
-    db: Session, *, actor: Actor, appointment_id: int, token: str, reason: CancelReason | None = None
+    db: Session,
+    *,
+    actor: Actor,
+    appointment_id: int,
+    token: str,
+    reason: CancelReason | None = None,
+    expected_version: int | None = None,
 ) -> Appointment:
     """Cancel a visit; its time is free for others at once, and the record stays with who and why.
 
     Commits: submission, the visit (version and sequence up), session cells, audit, messages; rings.
-    Raises: BadTransition when it has begun, is over or was cancelled before; NotFound; SubmissionConflict.
+    Raises: BadTransition when it has begun, is over or was cancelled before; NotFound; SubmissionConflict;
+    VersionConflict.
     Source: UC3.6: patients cancel until the start; a late cancel is marked, never refused.
     """
     body = {"what": "cancel", "appointment": appointment_id, "reason": reason}
     submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
         return db.get_one(Appointment, earlier_id)
-    visit = lock_visit(db, appointment_id)
+    visit = lock_visit(db, appointment_id, expected_version)
     carry_out_cancel(db, actor, visit, reason)
     submissions.finish(db, submission_id, visit.id)
     return visit
@@ -316,7 +325,8 @@ def carry_out_cancel(
     record(session, actor, action, visit, before=before, after=after, patient_id=visit.patient_id)
     dismiss_interpreter(session, visit)
     forget_visit(session, visit)
-    if visit.starts_at is not None and visit.starts_at > now:
+    # Who left without being seen knows.
+    if visit.starts_at is not None and visit.starts_at > now and reason is not LEFT:
         outbox.tell_cancelled(session, visit)
     wake_queue()
 
@@ -331,10 +341,11 @@ def _mark_cancelled(
     give_back_referral(session, visit)
     visit.status = Status.CANCELLED
     visit.cancelled_at = now
-    visit.cancelled_by = CANCELLED_BY[actor.kind]
+    by_clinic = actor.is_clinic and reason is not LEFT
+    visit.cancelled_by = CancelledBy.PATIENT if reason is LEFT else CANCELLED_BY[actor.kind]
     visit.cancel_reason = reason
     visit.is_late_cancel = not actor.is_clinic and visit.starts_at is not None and visit.starts_at - now < late
-    visit.outcome_code = Outcome.CANCELLED_BY_CLINIC if actor.is_clinic else Outcome.CANCELLED_BY_PATIENT
+    visit.outcome_code = Outcome.CANCELLED_BY_CLINIC if by_clinic else Outcome.CANCELLED_BY_PATIENT
     visit.version += 1
     visit.sequence += 1
 
@@ -369,7 +380,7 @@ def change_status(
 
     Args: came_too_late, with no-show: the patient came and could not be seen any more.
     Commits: the visit, audit; session cells and messages when the visit was wrongly entered.
-    Raises: BadTransition, NotAllowed, VersionConflict, NotFound.
+    Raises: BadTransition, NotAllowed, VersionConflict, NotFound; PatientBusy where a time is needed.
     Source: UC7.2, UC7.8; outcome codes of the NHS Data Dictionary.
     """
     visit, now = lock_visit(db, appointment_id, expected_version), clock.now()
@@ -378,8 +389,9 @@ def change_status(
     step = check_step(actor, visit.status, to)
     _check_sense(visit, to, now)
     before, was_expected = columns_of(visit, TOLD), visit.is_active
+    grid_min = load_settings(db).number("grid_min")
     if to is Status.ENTERED_IN_ERROR:
-        give_back(db, visit, load_settings(db).number("grid_min"))
+        give_back(db, visit, grid_min)
         visit.sequence += 1
         dismiss_interpreter(db, visit)
         forget_visit(db, visit)
@@ -388,6 +400,7 @@ def change_status(
         withdraw_offers(db, visit, now)
     if visit.is_request or visit.wants_earlier or to is Status.ENTERED_IN_ERROR:
         _end_waiting(db, actor, visit, to.value)
+    _see_to_time(db, visit, to, now, grid_min)
     _mark(visit, to, now, came_too_late)
     db.flush()
     if to is Status.NOSHOW and not came_too_late:
@@ -408,8 +421,18 @@ def _check_sense(visit: Appointment, to: Status, now: datetime) -> None:
         raise BadTransition(current=visit.status.value, to=to.value)
     if to is Status.NOSHOW and (visit.starts_at is None or visit.starts_at > now):
         raise BadTransition(N_("The appointment has not started yet."), current=visit.status.value, to=to.value)
+    if visit.origin is Origin.WALK_IN and to in (Status.BOOKED, Status.NOSHOW):
+        raise BadTransition("They came without an appointment.", current=visit.status.value, to=to.value)
     if (visit.status, to) == (Status.BOOKED, Status.FULFILLED) and visit.mode not in (Mode.PHONE, Mode.VIDEO):
         raise BadTransition(N_("Mark the patient as arrived first."), current=visit.status.value, to=to.value)
+
+
+def _see_to_time(session: Session, visit: Appointment, to: Status, now: datetime, grid_min: int) -> None:
+    """A visit that has taken place has a time; one that goes on after all has the one it had before."""
+    if to is Status.FULFILLED and visit.starts_at is None:
+        take_time_it_took(session, visit, now, grid_min)
+    if (visit.status, to) == (Status.FULFILLED, Status.ARRIVED):
+        forget_time_it_took(visit)
 
 
 def _mark(visit: Appointment, to: Status, now: datetime, came_too_late: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
@@ -11,35 +12,88 @@ from clinic_portal.audit import Actor, ActorKind, record
 from clinic_portal.database import writing
 from clinic_portal.errors import BadTransition, InvalidRequest, NotAllowed, NotFound
 from clinic_portal.languages import N_
-from clinic_portal.models import Appointment, ClinicSession, Practitioner, PractitionerState, SessionStatus, Status
+from clinic_portal.models import (
+    Appointment,
+    ClinicSession,
+    Practitioner,
+    PractitionerPreference,
+    PractitionerState,
+    PreferenceKind,
+    SessionStatus,
+    Status,
+    columns_of,
+)
 from clinic_portal.notifications.lateness import late_min_of, tell_running_late
 from clinic_portal.scheduling import session_rows
-from clinic_portal.scheduling.visits import lock_visit
+from clinic_portal.scheduling.visits import TOLD, lock_visit
 
 LATEST_MIN, LATE_STEP_MIN = 240, 5
+# What the audit log tells of a call.
+CALLED = (*TOLD, "called_at")
 
 
 @writing
 def call_in(
-    db: Session, *, actor: Actor, appointment_id: int, is_in: bool = True, expected_version: int | None = None
+    db: Session,
+    *,
+    actor: Actor,
+    appointment_id: int,
+    is_in: bool = True,
+    practitioner_id: int | None = None,
+    expected_version: int | None = None,
 ) -> Appointment:
     """Note that a patient who has arrived is with the practitioner now, or, as an undo, is not.
 
+    Args: practitioner_id, who sees somebody who walked in and has no time.
     Commits: the visit (version up), audit.
-    Raises: BadTransition when the patient has not arrived, NotAllowed, VersionConflict, NotFound.
-    Source: clinic.md A11: the wait ends when the patient is called.
+    Raises: BadTransition when the patient has not arrived, or nobody is said to see them; InvalidRequest for a
+    practitioner who does not; NotAllowed, VersionConflict, NotFound.
+    Source: clinic.md A11: the wait ends when the patient is called; A19.
     """
     if not actor.is_clinic or actor.account_id is None:
         raise NotAllowed
     visit = lock_visit(db, appointment_id, expected_version)
     if visit.status is not Status.ARRIVED:
         raise BadTransition(N_("Mark the patient as arrived first."), current=visit.status.value)
-    if (visit.called_at is not None) != is_in:
-        visit.called_at = clock.now() if is_in else None
-        visit.version += 1
-        db.flush()
-        record(db, actor, "call_in" if is_in else "undo", visit, patient_id=visit.patient_id)
+    if (visit.called_at is not None) == is_in:
+        return visit
+    before = columns_of(visit, CALLED)
+    if visit.starts_at is None:
+        visit.practitioner_id = _who_sees(db, visit, practitioner_id) if is_in else None
+    visit.called_at = clock.now() if is_in else None
+    visit.version += 1
+    db.flush()
+    action, after = "call_in" if is_in else "undo", columns_of(visit, CALLED)
+    record(db, actor, action, visit, before=before, after=after, patient_id=visit.patient_id)
     return visit
+
+
+def _who_sees(session: Session, visit: Appointment, practitioner_id: int | None) -> int:
+    if practitioner_id is None:
+        raise BadTransition("Say who sees the patient.", current=visit.status.value)
+    if practitioner_id not in {each.id for each in who_could_see(session, visit)}:
+        raise InvalidRequest("Choose who sees the patient.", field="clinician")
+    return practitioner_id
+
+
+def who_could_see(session: Session, visit: Appointment) -> list[Practitioner]:
+    """Who works today at the place where somebody walked in, but for those who must never see them."""
+    assert visit.location is not None
+    low, high = clock.day_bounds(clock.local_date(clock.now(), visit.location.zone), visit.location.zone)
+    works = select(ClinicSession.practitioner_id).where(
+        ClinicSession.location_id == visit.location_id,
+        ClinicSession.status == SessionStatus.PLANNED,
+        ClinicSession.starts_at < high,
+        ClinicSession.starts_at >= low - timedelta(days=1),
+        ClinicSession.ends_at > low,
+    )
+    never = select(PractitionerPreference.practitioner_id).where(
+        PractitionerPreference.patient_id == visit.patient_id, PractitionerPreference.kind == PreferenceKind.NEVER
+    )
+    found = select(Practitioner).where(
+        Practitioner.id.in_(works), Practitioner.id.not_in(never), Practitioner.is_active
+    )
+    return list(session.scalars(found.order_by(Practitioner.name, Practitioner.id)))
 
 
 @writing

@@ -64,7 +64,8 @@ function leave() {
 
 document.addEventListener("input", (event) => {
   const form = event.target.form;
-  if (form && form.method === "post" && form !== stayForm) typedIn = form;
+  // Whom somebody looked for is nothing to go on with.
+  if (form && form.method === "post" && form !== stayForm && form.id !== "office-search") typedIn = form;
 });
 
 stayForm.addEventListener("submit", async (event) => {
