@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import insert
@@ -69,12 +71,16 @@ def put_elsewhere(
     action: str,
     now: datetime,
     wishes: dict[str, Any] | None = None,
+    *,
+    way: Mapping[str, Any] = MappingProxyType({}),
+    noted: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Give a booked visit another time or practitioner, whose cells are claimed, inside the caller's transaction.
 
     The old cells go back, everybody concerned is told once, and whoever waits may have them.
 
-    Args: action, what the audit log calls it; wishes, why it was put there, if that has changed.
+    Args: action, what the audit log calls it, and `noted`, what it says besides; wishes, why it was put there, and way,
+    how both sides meet, if these have changed.
     """
     before = columns_of(visit, TOLD)
     old_starts_at, old_practitioner_id, old_location_id = visit.starts_at, visit.practitioner_id, visit.location_id
@@ -86,14 +92,15 @@ def put_elsewhere(
     same_lane = (placement.practitioner_id, 0) == (visit.practitioner_id, visit.lane)
     taken = claims.piece_of(placement.blocked_from, placement.blocked_until, grid_min)
     give_back(session, visit, grid_min, kept=taken if same_lane else None)
-    for name, value in time_of(placement, shown_window(settings, visit.mode, visit.visit_type_id)).items():
+    window_min = shown_window(settings, way.get("mode", visit.mode), visit.visit_type_id)
+    for name, value in {**way, **time_of(placement, window_min)}.items():
         setattr(visit, name, value)
     visit.version, visit.sequence = visit.version + 1, visit.sequence + 1
     _unconfirm(visit)
     visit.wishes = visit.wishes if wishes is None else wishes
     session.flush()
     note_attempt(session, visit, placement, now)
-    after = columns_of(visit, TOLD)
+    after = {**columns_of(visit, TOLD), **noted}
     record(session, actor, action, visit, before=before, after=after, patient_id=visit.patient_id)
     arrange_interpreter(session, visit)
     look_at_visit(session, visit)
