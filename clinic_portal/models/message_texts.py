@@ -1,4 +1,4 @@
-"""How a clinic words the messages to its patients: every saved text stays, the newest one counts."""
+"""How a clinic words its messages to patients: every saved text stays, the newest one counts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ class MessageText(Base):
     """One version of the text of one kind of message in one language; neutral ones are for sensitive visits."""
 
     __tablename__ = "message_texts"
-    __table_args__ = (UniqueConstraint("event", "language", "is_neutral", "version"),)
+    __table_args__ = (UniqueConstraint("kind", "language", "is_neutral", "version"),)
     id: Mapped[int] = mapped_column(primary_key=True)
-    event: Mapped[str] = mapped_column(String(24))
+    # An `Event` whose words a clinic may choose.
+    kind: Mapped[str] = mapped_column(String(24))
     language: Mapped[str] = mapped_column(String(8))
     is_neutral: Mapped[bool]
     version: Mapped[int]
@@ -31,4 +32,6 @@ class MessageText(Base):
     after: Mapped[str] = mapped_column(String(MAX_PARAGRAPHS))
     made_at: Mapped[datetime] = mapped_column(UTCDateTime)
     account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
+    # When a mail could first not be made with it, and left in the portal's own words.
+    failed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     account: Mapped[Account | None] = relationship()

@@ -1,29 +1,28 @@
 """Texts that a clinic wrote: words, names of facts, if and else, and nothing else.
 
 They are Jinja, read by a sandbox, and of its language only what is listed here is let through: no loops, no calls, no
-attributes, so that a text can neither hang nor reach anything. Words stay words: markup in them is shown, not obeyed.
+attributes, so that a text can neither hang nor reach anything. What comes out is plain text; whoever shows it as HTML
+escapes it.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from html import unescape
-from typing import Any
 
-from jinja2 import Template, TemplateSyntaxError, UndefinedError, nodes
+from jinja2 import Template, TemplateSyntaxError, nodes
 from jinja2.runtime import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from markupsafe import Markup, escape
 
-FILTERS = ("upper", "lower", "capitalize", "trim")
+FILTERS = ("upper", "lower", "capitalize")
 DEEPEST = 12
-_ALLOWED = (nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.If, nodes.Filter, nodes.And, nodes.Or,
-            nodes.Not, nodes.Compare, nodes.Operand)  # fmt: skip
-_TAG = re.compile(r"<[^<>]*>")
-_BETWEEN = re.compile(r"\n[ \t]*\n\s*")
+_ALLOWED = (nodes.Output, nodes.TemplateData, nodes.Name, nodes.If, nodes.Filter, nodes.And, nodes.Or, nodes.Not)
+_BLANK_LINE = re.compile(r"\n[ \t]*\n\s*")
+_LINE_ENDS = re.compile(r"\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+# They would show the words around them in another order.
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class BadText(Exception):
@@ -34,21 +33,9 @@ class BadText(Exception):
         self.line = line
 
 
-@dataclass(frozen=True)
-class Said:
-    """One paragraph or subject that was filled in: as markup, and in plain words."""
-
-    markup: Markup
-
-    @property
-    def plain(self) -> str:
-        return unescape(_TAG.sub("", str(self.markup)))
-
-
 def _environment() -> ImmutableSandboxedEnvironment:
-    made = ImmutableSandboxedEnvironment(
-        autoescape=True, undefined=StrictUndefined, finalize=lambda value: "" if value is None else value
-    )
+    # No markup is made of it here, and what is plain text must not be escaped twice.
+    made = ImmutableSandboxedEnvironment(autoescape=False, undefined=StrictUndefined)
     made.globals.clear()
     made.tests.clear()
     made.filters = {name: made.filters[name] for name in FILTERS}
@@ -56,6 +43,17 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 
 _ENVIRONMENT = _environment()
+
+
+def clean(text: str) -> str:
+    """What somebody typed, without characters that nobody sees; its lines stay lines."""
+    lines = _LINE_ENDS.sub("\n", text)
+    return "".join(letter for letter in lines if letter == "\n" or _is_seen(letter)).strip()
+
+
+def one_line(text: str) -> str:
+    """The same on one line, as a subject needs it."""
+    return re.sub(r"[\s]*\n[\s]*", " ", clean(text))
 
 
 def check(source: str, names: Iterable[str]) -> None:
@@ -67,42 +65,52 @@ def check(source: str, names: Iterable[str]) -> None:
     _template(source, frozenset(names))
 
 
-def fill_in(source: str, facts: Mapping[str, Any]) -> list[Said]:
-    """The paragraphs of a text with its facts; empty ones are left out.
+def fill_in(source: str, facts: Mapping[str, str | None]) -> str:
+    """A text with its facts; one that is not known leaves nothing, and none brings lines of its own.
 
     Raises: BadText.
     """
-    try:
-        filled = _template(source, frozenset(facts)).render(facts)
-    except UndefinedError as error:
-        raise BadText(f"{error}.", 1) from error
-    return [Said(Markup(part.strip())) for part in _BETWEEN.split(filled.strip()) if part.strip()]  # noqa: S704
+    values = {name: one_line(value or "") for name, value in facts.items()}
+    return _template(source, frozenset(facts)).render(values)
 
 
-@lru_cache(maxsize=256)
+def paragraphs(text: str) -> list[list[str]]:
+    """The lines of each paragraph; a blank line divides them."""
+    return [part.strip().split("\n") for part in _BLANK_LINE.split(text.strip()) if part.strip()]
+
+
+def _is_seen(letter: str) -> bool:
+    return letter not in _TURNING and unicodedata.category(letter) not in ("Cc", "Cs", "Co", "Cn")
+
+
+@lru_cache(maxsize=512)
 def _template(source: str, names: frozenset[str]) -> Template:
     try:
-        tree = _ENVIRONMENT.parse(source.replace("\r\n", "\n"))
+        tree = _ENVIRONMENT.parse(source)
         for node in tree.body:
             _check(node, names, 1)
-        # The words around the facts are escaped like the facts: a text is no place for markup.
-        for words in tree.find_all(nodes.TemplateData):
-            words.data = str(escape(words.data))
         return Template.from_code(_ENVIRONMENT, _ENVIRONMENT.compile(tree), {})
     except TemplateSyntaxError as error:
         raise BadText(error.message or "This cannot be read.", error.lineno) from error
     except (RecursionError, MemoryError, SyntaxError, OverflowError, ValueError) as error:
-        raise BadText("This is too deep to be read.", 1) from error
+        raise BadText("This cannot be read.", 1) from error
 
 
 def _check(node: nodes.Node, names: frozenset[str], depth: int) -> None:
     if depth > DEEPEST:
-        raise BadText("This is too deep to be read.", node.lineno)
+        raise BadText("This is nested too deeply.", node.lineno)
     if not isinstance(node, _ALLOWED):
-        raise BadText("Only {{ facts }}, if and else can be used.", node.lineno)
+        raise BadText("Only names in {{ }}, {% if %} and {% else %} can be used.", node.lineno)
     if isinstance(node, nodes.Name) and node.name not in names:
-        raise BadText(f"There is no fact “{node.name}” here.", node.lineno)
-    if isinstance(node, nodes.Filter) and (node.name not in FILTERS or node.args or node.kwargs or node.dyn_args):
-        raise BadText(f"After | only these can be used: {', '.join(FILTERS)}.", node.lineno)
+        raise BadText(f"There is nothing called “{node.name}” here.", node.lineno)
+    if isinstance(node, nodes.Filter):
+        _check_filter(node)
     for child in node.iter_child_nodes():
         _check(child, names, depth + 1)
+
+
+def _check_filter(node: nodes.Filter) -> None:
+    has_more = node.args or node.kwargs or node.dyn_args or node.dyn_kwargs
+    # Without something to work on it would be a block of its own.
+    if node.name not in FILTERS or has_more or node.node is None:
+        raise BadText(f"After | only these can be used: {', '.join(FILTERS)}.", node.lineno)

@@ -15,7 +15,7 @@ def upgrade() -> None:
     op.create_table(
         "message_texts",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("event", sa.String(24), nullable=False),
+        sa.Column("kind", sa.String(24), nullable=False),
         sa.Column("language", sa.String(8), nullable=False),
         sa.Column("is_neutral", sa.Boolean(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -25,13 +25,14 @@ def upgrade() -> None:
         sa.Column("after", sa.String(2000), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_message_texts_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_message_texts")),
         sa.UniqueConstraint(
-            "event",
+            "kind",
             "language",
             "is_neutral",
             "version",
-            name=op.f("uq_message_texts_event_language_is_neutral_version"),
+            name=op.f("uq_message_texts_kind_language_is_neutral_version"),
         ),
     )
