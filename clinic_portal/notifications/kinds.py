@@ -39,7 +39,7 @@ Part = str | Told | If | tuple["Part", ...]
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of message: its heading, which stays; its own words, one part a paragraph; the facts that it may name."""
+    """One kind of message: its heading, its own words (one part a paragraph), the facts that it may name."""
 
     heading: Part
     subject: Part

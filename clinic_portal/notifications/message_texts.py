@@ -98,6 +98,21 @@ def versions(session: Session, key: TextKey) -> list[MessageText]:
     return list(session.scalars(found.options(joinedload(MessageText.account))))
 
 
+def version_of(session: Session, key: TextKey, version: int) -> MessageText | None:
+    """One version; None for 0, the portal's own words. Raises: NotFound."""
+    if version == 0:
+        return None
+    found = session.scalar(select(MessageText).where(_is_of(key), MessageText.version == version))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def words_of(key: TextKey, row: MessageText | None) -> Text:
+    """What a version says: its own words, or the portal's."""
+    return text_of(row) if row is not None and row.is_own else built_in_text(key)
+
+
 def all_newest(session: Session) -> dict[TextKey, MessageText]:
     """The version that counts of every text that the clinic has changed."""
     found = session.scalars(select(MessageText).where(_is_newest()).options(joinedload(MessageText.account)))
@@ -152,9 +167,9 @@ def check_text(key: TextKey, text: Text) -> None:
 
 @writing
 def change_text(
-    session: Session, *, actor: Actor, key: TextKey, text: Text | None, expected_version: int
+    session: Session, *, actor: Actor, key: TextKey, text: Text, expected_version: int
 ) -> MessageText | None:
-    """Word a message as the clinic wants it, or with None as the portal does.
+    """Word a message as the clinic wants it.
 
     Args: expected_version, the newest that whoever changes it has seen; 0 for none.
     Commits: a new version, audit with the words before and after; nothing when nothing differs.
@@ -163,12 +178,9 @@ def change_text(
     Source: UC6.5.
     """
     _refuse_others(actor, key)
-    wanted = None if text is None else cleaned(text)
-    if wanted == built_in_text(key):
-        wanted = None
-    if wanted is not None:
-        check_text(key, wanted)
-    return _put(session, actor, key, wanted, expected_version)
+    wanted = cleaned(text)
+    check_text(key, wanted)
+    return _put(session, actor, key, None if wanted == built_in_text(key) else wanted, expected_version)
 
 
 @writing
@@ -177,14 +189,13 @@ def put_back(
 ) -> MessageText | None:
     """Make an old version count again: as a new one, so that the story stays whole.
 
+    Args: version, 0 for the portal's own words.
     Commits: as `change_text`.
     Raises: as `change_text`; InvalidRequest also when the old text cannot be used any more.
     """
     _refuse_others(actor, key)
-    old = session.scalar(select(MessageText).where(_is_of(key), MessageText.version == version))
-    if old is None:
-        raise NotFound
-    wanted = text_of(old) if old.is_own else None
+    old = version_of(session, key, version)
+    wanted = text_of(old) if old and old.is_own else None
     if wanted is not None:
         check_text(key, wanted)
     return _put(session, actor, key, wanted, expected_version)
