@@ -89,9 +89,9 @@ def limit_to(session: Session, account_id: int, location_id: int) -> None:
 
 
 @writing
-def make_admin(session: Session, account_id: int) -> None:
+def make_admin(session: Session, account_id: int, location_id: int | None = None) -> None:
     role = session.scalars(select(Role).filter_by(name=RoleName.ADMIN)).one()
-    session.add(RoleGrant(account_id=account_id, role_id=role.id))
+    session.add(RoleGrant(account_id=account_id, role_id=role.id, location_id=location_id))
 
 
 @writing

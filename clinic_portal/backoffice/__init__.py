@@ -15,7 +15,7 @@ from clinic_portal.backoffice.codes import CodesPage
 from clinic_portal.backoffice.inviting import InvitationsPage, InvitePage
 from clinic_portal.backoffice.limits import SettingPage, VisitTypePage
 from clinic_portal.backoffice.location import LocationPage
-from clinic_portal.backoffice.message_texts import TextsPage
+from clinic_portal.backoffice.message_texts import TextPage, TextsPage
 from clinic_portal.backoffice.needs import NeedsPage
 from clinic_portal.backoffice.people import PatientList, PractitionerList
 from clinic_portal.backoffice.records import AuditLog, MessageList, SettingsPage
@@ -76,6 +76,7 @@ def install(app: Flask) -> None:
         VisitTypePage("Visit types", "visit_type", "visit-type"),
         LocationPage("Locations", "location", "location"),
         SettingPage("Settings", "setting", "setting"),
+        TextPage(TEXTS, "text", "text"),
         NeedsPage("patient_needs", "patient-needs"),
         CodesPage("patient_codes", "patient-codes"),
         ReferralsPage("patient_referrals", "patient-referrals"),

@@ -10,13 +10,13 @@ from flask_admin import expose
 
 from clinic_portal.backoffice import places, text_words, words
 from clinic_portal.backoffice.access import may_change_settings
-from clinic_portal.backoffice.limits import CONFLICT
+from clinic_portal.backoffice.limits import CONFLICT, AdminPage
 from clinic_portal.backoffice.lists import Page
 from clinic_portal.backoffice.person import staff
 from clinic_portal.database import db
-from clinic_portal.errors import DomainError, InvalidRequest, NotAllowed, NotFound, VersionConflict
+from clinic_portal.errors import DomainError, InvalidRequest, NotFound, VersionConflict
 from clinic_portal.languages import LANGUAGES, english_name
-from clinic_portal.models import Event, MessageText
+from clinic_portal.models import Event
 from clinic_portal.notifications.kinds import KINDS, Text
 from clinic_portal.notifications.message_texts import (
     LONGEST,
@@ -41,7 +41,7 @@ CHANGED = "Somebody else changed this text in the meantime. Look at it as it is 
 
 
 class TextsPage(Page):
-    """The texts of messages to patients. All staff read them, administrators change them."""
+    """The texts of messages to patients, as all staff may read them."""
 
     words = words
 
@@ -60,103 +60,125 @@ class TextsPage(Page):
             may_change=may_change_settings(),
         )
 
-    @expose("/edit/", methods=("GET", "POST"))  # type: ignore[untyped-decorator]
-    def edit(self) -> Any:
-        """One text with what it makes; changed by administrators."""
+    @expose("/read/")  # type: ignore[untyped-decorator]
+    def read(self) -> Any:
+        """One text with what it makes."""
+        key = _key()
+        return _looked_at(self, key, words_of(key, newest(db.session(), key)), may_change=False)
+
+    @expose("/version/")  # type: ignore[untyped-decorator]
+    def version(self) -> Any:
+        """What was said before, or what the portal says by itself."""
+        return _old(self, _key(), _number(request.args, "version"))
+
+    @expose("/mail/")  # type: ignore[untyped-decorator]
+    def mail(self) -> Any:
+        """The mail that a version makes, laid out; an answer of its own, in which nothing can run."""
+        key = _key()
+        row = version_of(db.session(), key, _number(request.args, "version"))
+        return _framed(key, words_of(key, row), 0)
+
+
+class TextPage(AdminPage):
+    """One text of messages, for those who word it."""
+
+    @expose("/", methods=("GET", "POST"))  # type: ignore[untyped-decorator]
+    def index(self) -> Any:
+        """The text with what it makes; looked at while it is typed, and saved."""
         key = _key()
         if request.method == "GET":
-            return self._form(key, words_of(key, newest(db.session(), key)))
-        _only_administrators()
+            return _looked_at(self, key, words_of(key, newest(db.session(), key)), may_change=True)
         typed = _typed()
         if request.form.get("do") != "save":
-            return self._form(key, typed, _fault(key, typed))
+            return _looked_at(self, key, typed, _fault(key, typed), may_change=True)
         try:
             change_text(actor=staff(), key=key, text=typed, expected_version=_number(request.form, "version"))
         except (InvalidRequest, VersionConflict) as error:
-            return self._form(key, typed, error, status_of(error))
+            return _looked_at(self, key, typed, error, status_of(error), may_change=True)
         flash(f"{text_words.title(key)}: saved. Mails say it from now on.", "success")
-        return redirect(self.get_url(".edit", **_address(key)), 303)
+        return redirect(self.get_url(".index", **_address(key)), 303)
 
-    @expose("/version/", methods=("GET", "POST"))  # type: ignore[untyped-decorator]
-    def version(self) -> Any:
-        """What was said before, or what the portal says by itself; and the way back to it."""
+    @expose("/mail/", methods=("POST",))  # type: ignore[untyped-decorator]
+    def mail(self) -> Any:
+        """The mail that makes what was typed, as `TextsPage.mail`."""
+        return _framed(_key(), _typed(), _sample(request.form))
+
+    @expose("/put-back/", methods=("POST",))  # type: ignore[untyped-decorator]
+    def put_back(self) -> Any:
+        """Make an old version count again, or the portal's own words."""
         key, version = _key(), _number(request.args, "version")
-        row = version_of(db.session(), key, version)
-        if request.method == "GET":
-            return self._old(key, version, row)
-        _only_administrators()
         expected = _number(request.form, "expected")
         try:
             put_back(actor=staff(), key=key, version=version, expected_version=expected)
         except (InvalidRequest, VersionConflict) as error:
-            return self._old(key, version, row, error)
+            return _old(self, key, version, error)
         flash(f"{text_words.title(key)}: put back. Mails say it from now on.", "success")
-        return redirect(self.get_url(".edit", **_address(key)), 303)
+        return redirect(self.get_url(".index", **_address(key)), 303)
 
-    @expose("/mail/", methods=("GET", "POST"))  # type: ignore[untyped-decorator]
-    def mail(self) -> Any:
-        """The mail that a text makes, laid out; an answer of its own, in which nothing can run."""
-        key = _key()
-        if request.method == "POST":
-            _only_administrators()
-            typed, sample = _typed(), _sample(request.form)
-        else:
-            typed, sample = words_of(key, version_of(db.session(), key, _number(request.args, "version"))), 0
-        fault = _fault(key, typed)
-        shown = None if fault else _shown(key, typed, sample)
-        if shown is None:
-            return in_own_frame(Response(f"{_told(fault)}\n", 422, mimetype="text/plain"))
-        return in_own_frame(Response(shown.html, mimetype="text/html"))
 
-    def _form(self, key: TextKey, typed: Text, error: DomainError | None = None, status: int = 200) -> Any:
-        db.session().expire_all()
-        now = newest(db.session(), key)
-        sample = _sample(request.form)
-        is_part = bool(htmx) and request.method == "POST"
-        page = self.render(
-            "backoffice/_message_text_looks.html" if is_part else "backoffice/message_text.html",
-            **self._about(key),
-            typed=typed,
-            now=now,
-            version=now.version if now else 0,
-            versions=versions(db.session(), key),
-            names=text_words.names(key),
-            longest=LONGEST,
-            samples=list(enumerate(sample_names(key))),
-            sample=sample,
-            shown=None if _fault(key, typed) else _shown(key, typed, sample),
-            is_saved=request.method == "GET",
-            is_part=is_part,
-            stands=words_of(key, now) if isinstance(error, VersionConflict) else None,
-            may_change=may_change_settings(),
-            problems=_problems(error, CONFLICT),
-        )
-        return with_own_frames(make_response(page, status))
+def _looked_at(
+    page: Page, key: TextKey, typed: Text, error: DomainError | None = None, status: int = 200, *, may_change: bool
+) -> Any:
+    """A text and what it makes; or only that part, while somebody types."""
+    db.session().expire_all()
+    now = newest(db.session(), key)
+    sample = _sample(request.form)
+    is_part = bool(htmx) and request.method == "POST"
+    text = page.render(
+        "backoffice/_message_text_looks.html" if is_part else "backoffice/message_text.html",
+        **_about(key),
+        typed=typed,
+        now=now,
+        version=now.version if now else 0,
+        versions=versions(db.session(), key),
+        names=text_words.names(key),
+        longest=LONGEST,
+        samples=list(enumerate(sample_names(key))),
+        sample=sample,
+        shown=None if _fault(key, typed) else _shown(key, typed, sample),
+        is_saved=request.method == "GET",
+        is_part=is_part,
+        stands=words_of(key, now) if isinstance(error, VersionConflict) else None,
+        may_change=may_change,
+        problems=_problems(error, CONFLICT),
+    )
+    return with_own_frames(make_response(text, status))
 
-    def _old(self, key: TextKey, version: int, row: MessageText | None, error: DomainError | None = None) -> Any:
-        now, text = newest(db.session(), key), words_of(key, row)
-        page = self.render(
-            "backoffice/message_text_version.html",
-            **self._about(key),
-            text=text,
-            version=version,
-            row=row,
-            expected=now.version if now else 0,
-            is_now=row == now or (row is None and not (now and now.is_own)),
-            may_change=may_change_settings(),
-            problems=_problems(error, CHANGED),
-        )
-        return with_own_frames(make_response(page, status_of(error) if error else 200))
 
-    @staticmethod
-    def _about(key: TextKey) -> dict[str, Any]:
-        return {
-            "key": key,
-            "title": text_words.title(key),
-            "address": _address(key),
-            "said": text_words,
-            "zone": places.clinic_zone(),
-        }
+def _old(page: Page, key: TextKey, version: int, error: DomainError | None = None) -> Any:
+    """One version, and for administrators the way back to it."""
+    row, now = version_of(db.session(), key, version), newest(db.session(), key)
+    text = page.render(
+        "backoffice/message_text_version.html",
+        **_about(key),
+        text=words_of(key, row),
+        version=version,
+        row=row,
+        expected=now.version if now else 0,
+        is_now=row == now or (row is None and not (now and now.is_own)),
+        may_change=may_change_settings(),
+        problems=_problems(error, CHANGED),
+    )
+    return with_own_frames(make_response(text, status_of(error) if error else 200))
+
+
+def _framed(key: TextKey, text: Text, sample: int) -> Response:
+    """A mail for a frame of ours, or in its place why there is none."""
+    fault = _fault(key, text)
+    shown = None if fault else _shown(key, text, sample)
+    if shown is None:
+        return in_own_frame(Response(f"{_told(fault)}\n", 422, mimetype="text/plain"))
+    return in_own_frame(Response(shown.html, mimetype="text/html"))
+
+
+def _about(key: TextKey) -> dict[str, Any]:
+    return {
+        "key": key,
+        "title": text_words.title(key),
+        "address": _address(key),
+        "said": text_words,
+        "zone": places.clinic_zone(),
+    }
 
 
 def _key() -> TextKey:
@@ -186,11 +208,6 @@ def _number(values: Mapping[str, str], name: str) -> int:
 
 def _sample(values: Mapping[str, str]) -> int:
     return min(_number(values, "sample"), len(sample_names(_key())) - 1)
-
-
-def _only_administrators() -> None:
-    if not may_change_settings():
-        raise NotAllowed
 
 
 def _fault(key: TextKey, typed: Text) -> InvalidRequest | None:

@@ -160,7 +160,8 @@ def check_text(key: TextKey, text: Text) -> None:
         try:
             sandbox.check(source, key.names)
         except sandbox.BadText as error:
-            raise InvalidRequest(str(error), field=field) from error
+            # Its words may hold what somebody typed; a refusal fills in facts at each %.
+            raise InvalidRequest(str(error).replace("%", "%%"), field=field) from error
     if any(not sandbox.fill_in(text.subject, dict.fromkeys(key.names, fact)).strip() for fact in ("", "x")):
         raise InvalidRequest("Enter a subject that is never empty, whatever is known.", field="subject")
 

@@ -47,13 +47,13 @@ _ENVIRONMENT = _environment()
 
 def clean(text: str) -> str:
     """What somebody typed, without characters that nobody sees; its lines stay lines."""
-    lines = _LINE_ENDS.sub("\n", text)
+    lines = _LINE_ENDS.sub("\n", text).replace("\t", " ")
     return "".join(letter for letter in lines if letter == "\n" or _is_seen(letter)).strip()
 
 
 def one_line(text: str) -> str:
     """The same on one line, as a subject needs it."""
-    return re.sub(r"[\s]*\n[\s]*", " ", clean(text))
+    return re.sub(r"\s*\n\s*", " ", clean(text))
 
 
 def check(source: str, names: Iterable[str]) -> None:
