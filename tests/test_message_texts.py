@@ -9,12 +9,13 @@ import pytest
 from flask import Flask, current_app
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from markupsafe import escape
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from clinic_portal.database import db, writing
 from clinic_portal.errors import InvalidRequest, NotAllowed, NotFound, VersionConflict
-from clinic_portal.languages import LANGUAGES, speaking
+from clinic_portal.languages import LANGUAGES, Foreign, speaking
 from clinic_portal.models import AuditEntry, Event, MessageText, Notification, Patient, Recipient
 from clinic_portal.notifications import delivery, messages, samples
 from clinic_portal.notifications.captured import CapturedMail, list_captured, read_captured
@@ -33,7 +34,7 @@ from clinic_portal.notifications.message_texts import (
     text_of,
     versions,
 )
-from clinic_portal.notifications.sandbox import FILTERS, BadText, check, clean, fill_in, one_line, paragraphs
+from clinic_portal.notifications.sandbox import FILTERS, BadText, check, clean, fill_in, fill_in_paragraphs, one_line
 from tests.bookings import book, cancel, open_clinic
 from tests.world import NOW, World, at
 
@@ -165,8 +166,17 @@ def test_a_fact_brings_no_lines_and_nothing_that_nobody_sees() -> None:
 
 
 def test_a_blank_line_begins_a_paragraph() -> None:
-    assert paragraphs("\na\nb\n \n\n\nc\n") == [["a", "b"], ["c"]]
-    assert paragraphs(" \n ") == []
+    assert fill_in_paragraphs("\na\nb\n \n\n\nc\n", {}) == [["a", "b"], ["c"]]
+    assert fill_in_paragraphs(" \n ", {}) == []
+
+
+def test_what_is_in_english_is_marked_in_html_and_nobody_can_type_the_marks() -> None:
+    facts = {"visit": Foreign("check-<up>"), "day": "\ue000x"}
+    [[line]] = fill_in_paragraphs("Für: {{ visit|capitalize }} & {{ day }}", facts)
+    assert line == "Für: Check-<up> & x"
+    assert escape(line) == 'Für: <span lang="en-GB">Check-&lt;up&gt;</span> &amp; x'
+    assert fill_in("{{ visit }}", facts) == "check-<up>"
+    assert clean("a\ue000b\ue001") == "ab"
 
 
 @pytest.mark.parametrize(

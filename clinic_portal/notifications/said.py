@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from clinic_portal.notifications.kinds import built_in, source_of
 from clinic_portal.notifications.letters import AddressCheck, Letter, ReminderLetter, text_key
 from clinic_portal.notifications.request_letters import RequestLetter
-from clinic_portal.notifications.sandbox import fill_in, one_line, paragraphs
+from clinic_portal.notifications.sandbox import Line, fill_in, fill_in_paragraphs, one_line
 
 Worded = Letter | ReminderLetter | AddressCheck | RequestLetter
 
@@ -19,8 +19,8 @@ class Said:
 
     subject: str
     heading: str
-    before: list[list[str]]
-    after: list[list[str]]
+    before: list[list[Line]]
+    after: list[list[Line]]
 
 
 def say(letter: Worded, facts: Mapping[str, str | None]) -> Said:
@@ -38,6 +38,6 @@ def say(letter: Worded, facts: Mapping[str, str | None]) -> Said:
         # No mail is without a subject, whatever a text leaves out.
         subject=one_line(fill_in(text.subject, known)) or heading,
         heading=heading,
-        before=paragraphs(fill_in(text.before, known)),
-        after=paragraphs(fill_in(text.after, known)),
+        before=fill_in_paragraphs(text.before, known),
+        after=fill_in_paragraphs(text.after, known),
     )

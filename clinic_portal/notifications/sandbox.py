@@ -15,6 +15,9 @@ from functools import lru_cache
 from jinja2 import Template, TemplateSyntaxError, nodes
 from jinja2.runtime import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup, escape
+
+from clinic_portal.languages import ENGLISH, TAGS, Foreign
 
 FILTERS = ("upper", "lower", "capitalize")
 DEEPEST = 12
@@ -23,6 +26,10 @@ _BLANK_LINE = re.compile(r"\n[ \t]*\n\s*")
 _LINE_ENDS = re.compile(r"\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 # They would show the words around them in another order.
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+# Around what is in another language than the rest; nobody can type them, see `clean`.
+_FROM, _TO = "\ue000", "\ue001"
+_MARKS = re.compile(f"[{_FROM}{_TO}]")
 
 
 class BadText(Exception):
@@ -33,12 +40,33 @@ class BadText(Exception):
         self.line = line
 
 
+class Line(str):
+    """One line of a paragraph: plain text, which as HTML is escaped, and marked where it is in another language."""
+
+    __slots__ = ("_marked",)
+    _marked: str
+
+    def __new__(cls, marked: str) -> Line:
+        line = super().__new__(cls, _MARKS.sub("", marked))
+        line._marked = marked
+        return line
+
+    def __html__(self) -> Markup:
+        html = escape(self._marked).replace(_FROM, Markup('<span lang="{}">').format(TAGS[ENGLISH]))
+        return html.replace(_TO, Markup("</span>"))
+
+
+def _capitalized(words: str) -> str:
+    mark = _FROM if words.startswith(_FROM) else ""
+    return mark + words.removeprefix(mark).capitalize()
+
+
 def _environment() -> ImmutableSandboxedEnvironment:
     # No markup is made of it here, and what is plain text must not be escaped twice.
     made = ImmutableSandboxedEnvironment(autoescape=False, undefined=StrictUndefined)
     made.globals.clear()
     made.tests.clear()
-    made.filters = {name: made.filters[name] for name in FILTERS}
+    made.filters = {"upper": str.upper, "lower": str.lower, "capitalize": _capitalized}
     return made
 
 
@@ -70,13 +98,25 @@ def fill_in(source: str, facts: Mapping[str, str | None]) -> str:
 
     Raises: BadText.
     """
-    values = {name: one_line(value or "") for name, value in facts.items()}
-    return _template(source, frozenset(facts)).render(values)
+    return _MARKS.sub("", _filled(source, facts))
 
 
-def paragraphs(text: str) -> list[list[str]]:
-    """The lines of each paragraph; a blank line divides them."""
-    return [part.strip().split("\n") for part in _BLANK_LINE.split(text.strip()) if part.strip()]
+def fill_in_paragraphs(source: str, facts: Mapping[str, str | None]) -> list[list[Line]]:
+    """The same as the lines of each paragraph; a blank line divides them.
+
+    Raises: BadText.
+    """
+    return [[Line(line) for line in part.strip().split("\n")]
+            for part in _BLANK_LINE.split(_filled(source, facts).strip()) if part.strip()]  # fmt: skip
+
+
+def _filled(source: str, facts: Mapping[str, str | None]) -> str:
+    return _template(source, frozenset(facts)).render({name: _value(value or "") for name, value in facts.items()})
+
+
+def _value(fact: str) -> str:
+    words = one_line(fact)
+    return f"{_FROM}{words}{_TO}" if isinstance(fact, Foreign) else words
 
 
 def _is_seen(letter: str) -> bool:
