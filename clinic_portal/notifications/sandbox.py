@@ -21,7 +21,8 @@ from clinic_portal.languages import ENGLISH, TAGS, Foreign
 
 FILTERS = ("upper", "lower", "capitalize")
 DEEPEST = 12
-_ALLOWED = (nodes.Output, nodes.TemplateData, nodes.Name, nodes.If, nodes.Filter, nodes.And, nodes.Or, nodes.Not)
+_ALLOWED = (nodes.Output, nodes.TemplateData, nodes.Name, nodes.If, nodes.Filter)
+_IN_CONDITIONS = (nodes.And, nodes.Or, nodes.Not)
 _BLANK_LINE = re.compile(r"\n[ \t]*\n\s*")
 _LINE_ENDS = re.compile(r"\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 # They would show the words around them in another order.
@@ -136,17 +137,18 @@ def _template(source: str, names: frozenset[str]) -> Template:
         raise BadText("This cannot be read.", 1) from error
 
 
-def _check(node: nodes.Node, names: frozenset[str], depth: int) -> None:
+def _check(node: nodes.Node, names: frozenset[str], depth: int, *, is_condition: bool = False) -> None:
     if depth > DEEPEST:
         raise BadText("This is nested too deeply.", node.lineno)
-    if not isinstance(node, _ALLOWED):
+    if not isinstance(node, _ALLOWED) and not (is_condition and isinstance(node, _IN_CONDITIONS)):
         raise BadText("Only names in {{ }}, {% if %} and {% else %} can be used.", node.lineno)
     if isinstance(node, nodes.Name) and node.name not in names:
         raise BadText(f"There is nothing called “{node.name}” here.", node.lineno)
     if isinstance(node, nodes.Filter):
         _check_filter(node)
     for child in node.iter_child_nodes():
-        _check(child, names, depth + 1)
+        is_asked = isinstance(node, _IN_CONDITIONS) or (isinstance(node, nodes.If) and child is node.test)
+        _check(child, names, depth + 1, is_condition=is_asked)
 
 
 def _check_filter(node: nodes.Filter) -> None:
