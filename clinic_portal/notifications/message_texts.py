@@ -252,7 +252,7 @@ def _is_same_form(now: MessageText | None, actor: Actor, expected_version: int) 
     return now is not None and now.account_id == actor.account_id and now.version == expected_version + 1
 
 
-def _audited(text: Text | None) -> dict[str, str | bool | int]:
+def _audited(text: Text | None) -> dict[str, str]:
     if text is None:
-        return {"is_own": False}
-    return {"is_own": True, **dict(zip(LONGEST, astuple(text), strict=True))}
+        return {"words": "portal"}
+    return {"words": "own", **dict(zip(LONGEST, astuple(text), strict=True))}
