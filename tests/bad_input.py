@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urljoin, urlsplit
 
 from flask import Request
@@ -55,7 +56,7 @@ def what_is_wrong_with(answer: TestResponse) -> list[str]:
     if answer.status_code >= 500:
         wrong.append(answer.status)
     if answer.mimetype == "text/html":
-        wrong += [f"not escaped: {part}" for part in (MARKUP, ATTRIBUTE) if part in text]
+        wrong += [f"not escaped: {part}" for part in (MARKUP, ATTRIBUTE) if part in text and is_obeyed(part, answer)]
     if PRODUCT in text:
         wrong.append("carried out a template")
     if leads_away(answer):
@@ -63,6 +64,12 @@ def what_is_wrong_with(answer: TestResponse) -> list[str]:
     if "X-Q7" in answer.headers:
         wrong.append("a header was made up")
     return wrong
+
+
+def is_obeyed(part: str, answer: TestResponse) -> bool:
+    """Whether what was typed is more than words. What lays mails out leaves quotes in words as they are."""
+    is_mail = answer.headers.get("Content-Security-Policy", "").startswith("sandbox")
+    return not is_mail or part == MARKUP or bool(re.search(f"<[^<>]*{re.escape(part)}", answer.text))
 
 
 def leads_away(answer: TestResponse) -> bool:

@@ -129,7 +129,7 @@ def test_a_move_is_told_once_to_each_and_the_old_booking_no_more(world: World, s
     ]  # fmt: skip
     [mail] = server.to(ALICE)
     assert mail.subject == "Your appointment is now on Tuesday 3 March 2026, 11am"
-    assert "The old one, Tuesday 3 March 2026, 10am, no longer stands" in mail.plain
+    assert "The old time, Tuesday 3 March 2026, 10am, no longer stands" in mail.plain
 
 
 def test_a_practitioner_who_loses_a_visit_hears_of_a_cancel_and_the_new_one_of_a_booking(
@@ -515,7 +515,7 @@ def test_without_a_mail_server_mails_are_kept_and_can_be_read(data_dir: Path, wo
     assert mail.sent_at == NOW
     assert mail.has_html
     assert mail.has_calendar
-    assert "Your appointment is booked." in mail.plain
+    assert "Your appointment is booked" in mail.plain
 
 
 @pytest.mark.parametrize("mail_id", ["../clinic", "..", "", "20260302T080000000000-0000000000000000", "/etc/passwd"])

@@ -15,6 +15,7 @@ from clinic_portal.backoffice.codes import CodesPage
 from clinic_portal.backoffice.inviting import InvitationsPage, InvitePage
 from clinic_portal.backoffice.limits import SettingPage, VisitTypePage
 from clinic_portal.backoffice.location import LocationPage
+from clinic_portal.backoffice.message_texts import TextPage, TextsPage
 from clinic_portal.backoffice.needs import NeedsPage
 from clinic_portal.backoffice.people import PatientList, PractitionerList
 from clinic_portal.backoffice.records import AuditLog, MessageList, SettingsPage
@@ -28,6 +29,7 @@ from clinic_portal.backoffice.self_check import SelfCheckPage
 from clinic_portal.backoffice.today import Today
 from clinic_portal.backoffice.todo import TodoList, count_due
 from clinic_portal.backoffice.walk_in import WalkInPage
+from clinic_portal.database import db
 from clinic_portal.models import (
     Account,
     Appointment,
@@ -40,9 +42,10 @@ from clinic_portal.models import (
     Task,
     VisitType,
 )
+from clinic_portal.notifications.message_texts import count_failed
 
 URL = "/backoffice"
-DESK, CLINIC, TODO, REQUESTS = "Desk", "Clinic", "To do", "Requests"
+DESK, CLINIC, TODO, REQUESTS, TEXTS = "Desk", "Clinic", "To do", "Requests", "Texts of messages"
 
 
 def install(app: Flask) -> None:
@@ -55,6 +58,7 @@ def install(app: Flask) -> None:
     app.jinja_env.globals["menu_counts"] = lambda: {
         TODO: (count_due(STAFF), "due today"),
         REQUESTS: (count_for_person(), "need a person"),
+        TEXTS: (count_failed(db.session()), "cannot be used"),
     }
     admin.add_views(
         AppointmentList(Appointment, "Appointments", "appointments", DESK),
@@ -69,12 +73,14 @@ def install(app: Flask) -> None:
         VisitTypeList(VisitType, "Visit types", "visit-types", CLINIC),
         LocationList(Location, "Locations", "locations", CLINIC),
         AccountList(Account, "Accounts", "accounts", CLINIC),
+        TextsPage(name=TEXTS, endpoint="backoffice_texts", url="texts", category=CLINIC),
         SettingsPage(name="Settings", endpoint="backoffice_settings", url="settings", category=CLINIC),
         AuditLog(AuditEntry, "Audit log", "audit", CLINIC),
         SelfCheckPage(name="Self-check", endpoint="backoffice_self_check", url="self-check", category=CLINIC),
         VisitTypePage("Visit types", "visit_type", "visit-type"),
         LocationPage("Locations", "location", "location"),
         SettingPage("Settings", "setting", "setting"),
+        TextPage(TEXTS, "text", "text"),
         NeedsPage("patient_needs", "patient-needs"),
         CodesPage("patient_codes", "patient-codes"),
         ReferralsPage("patient_referrals", "patient-referrals"),

@@ -31,6 +31,7 @@ SUBJECT = {
     "tasks": "Task",
     "referrals": "Referral",
     "visit_types": "Visit type",
+    "message_texts": "Text of messages",
 }
 # Which table of names an id belongs to.
 NAMED_BY = {"practitioner_id": "practitioners", "location_id": "locations", "visit_type_id": "visit_types"}

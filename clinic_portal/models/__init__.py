@@ -30,6 +30,7 @@ from clinic_portal.models.base import Base, UTCDateTime, columns_of, new_public_
 from clinic_portal.models.entrance import AccountInvitation, Throttle
 from clinic_portal.models.feeds import CalendarFeed, FeedKind
 from clinic_portal.models.hours import HoursRequest, HoursRequestStatus
+from clinic_portal.models.message_texts import MAX_PARAGRAPHS, MAX_SUBJECT, MessageText
 from clinic_portal.models.modes import ALL_MODES, MODE_BIT, REMOTE, Mode, Modes
 from clinic_portal.models.names import fold, reversed_digits
 from clinic_portal.models.needs import MAX_NEED_DETAIL, Need, NeedSource, PatientNeed
@@ -98,19 +99,20 @@ from clinic_portal.models.walk_ins import WalkInTicket
 
 __all__ = [
     "ACTIVE", "ACTIVE_SQL", "ALL_MODES", "ALL_PARTS", "ALL_VISIT_TYPES", "MAX_CELLS", "MAX_EVIDENCE", "MAX_FROM_WHOM",
-    "MAX_NEED_DETAIL", "MAX_NOTE", "MAX_NUMBER", "MODE_BIT", "REMOTE", "WAITING", "WAITING_SQL", "Absence",
-    "AbsenceAct", "AbsenceReason", "AbsenceVisit", "AccessEntry", "AccessPlace", "Account", "AccountInvitation",
-    "AnsweredVia", "Appointment", "Attempt", "Audience", "AuditEntry", "AuditSeal", "AuditValues", "AuthenticatorApp",
-    "AvailabilityException", "AvailabilityRule", "Base", "CalendarFeed", "CancelReason", "CancelledBy",
-    "CatalogueStamp", "Channel", "ClinicSession", "Closure", "Confirmation", "ConfirmedVia", "ContactKind",
-    "ContactPoint", "ContinuityWish", "Delivery", "Event", "ExceptionKind", "ExceptionStatus", "FeedKind", "Gender",
-    "Hold", "HoldEnd", "HoldKind", "HoursRequest", "HoursRequestStatus", "IdentityStatus", "KeptForm", "Lease",
-    "Location", "LocationText", "Mode", "Modes", "Need", "NeedSource", "Notification", "Offer", "OfferState", "Origin",
-    "Outcome", "Passkey", "Patient", "PatientAccess", "PatientNeed", "PatientWord", "Practitioner", "PractitionerKind",
-    "PractitionerPreference", "PractitionerState", "PractitionerVisitType", "PreferenceKind", "PriorityClass",
-    "Recipient", "RecoveryCode", "Referral", "Relation", "ReleasePolicy", "RequestDraft", "Role", "RoleGrant",
-    "RoleName", "RuleKind", "ServedList", "SessionStatus", "Setting", "SignIn", "Status", "Submission", "Task",
-    "TaskAttempt", "TaskKind", "Throttle", "TriageStatus", "TryOutcome", "UTCDateTime", "VisitInvitation", "VisitType",
-    "VisitTypeIds", "VisitTypeText", "WalkInTicket", "WhoMayBook", "columns_of", "fold", "id_from_reference", "let_in",
-    "lets_in", "new_public_id", "reversed_digits", "years_between",
+    "MAX_NEED_DETAIL", "MAX_NOTE", "MAX_NUMBER", "MAX_PARAGRAPHS", "MAX_SUBJECT", "MODE_BIT", "REMOTE", "WAITING",
+    "WAITING_SQL", "Absence", "AbsenceAct", "AbsenceReason", "AbsenceVisit", "AccessEntry", "AccessPlace", "Account",
+    "AccountInvitation", "AnsweredVia", "Appointment", "Attempt", "Audience", "AuditEntry", "AuditSeal", "AuditValues",
+    "AuthenticatorApp", "AvailabilityException", "AvailabilityRule", "Base", "CalendarFeed", "CancelReason",
+    "CancelledBy", "CatalogueStamp", "Channel", "ClinicSession", "Closure", "Confirmation", "ConfirmedVia",
+    "ContactKind", "ContactPoint", "ContinuityWish", "Delivery", "Event", "ExceptionKind", "ExceptionStatus",
+    "FeedKind", "Gender", "Hold", "HoldEnd", "HoldKind", "HoursRequest", "HoursRequestStatus", "IdentityStatus",
+    "KeptForm", "Lease", "Location", "LocationText", "MessageText", "Mode", "Modes", "Need", "NeedSource",
+    "Notification", "Offer", "OfferState", "Origin", "Outcome", "Passkey", "Patient", "PatientAccess", "PatientNeed",
+    "PatientWord", "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerState",
+    "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode", "Referral", "Relation",
+    "ReleasePolicy", "RequestDraft", "Role", "RoleGrant", "RoleName", "RuleKind", "ServedList", "SessionStatus",
+    "Setting", "SignIn", "Status", "Submission", "Task", "TaskAttempt", "TaskKind", "Throttle", "TriageStatus",
+    "TryOutcome", "UTCDateTime", "VisitInvitation", "VisitType", "VisitTypeIds", "VisitTypeText", "WalkInTicket",
+    "WhoMayBook", "columns_of", "fold", "id_from_reference", "let_in", "lets_in", "new_public_id", "reversed_digits",
+    "years_between",
 ]  # fmt: skip

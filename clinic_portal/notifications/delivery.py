@@ -13,6 +13,7 @@ import time
 import traceback
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from email.message import EmailMessage
 
 from flask import current_app
 from sqlalchemy import func, select, text, update
@@ -21,7 +22,8 @@ from sqlalchemy.orm import Session
 from clinic_portal import clock
 from clinic_portal.database import db, writing
 from clinic_portal.models import Appointment, Confirmation, ContactPoint, Delivery, Notification
-from clinic_portal.notifications import channels, messages, outbox
+from clinic_portal.notifications import channels, message_texts, messages, outbox
+from clinic_portal.notifications.account_letters import AccountLetter
 from clinic_portal.notifications.facts import NoAddress, NotNow, Overtaken
 from clinic_portal.notifications.letters import AnyLetter, ReminderLetter, read_letter
 from clinic_portal.notifications.reminders import SHARED
@@ -52,6 +54,8 @@ class Verdict:
     # What the mail said besides: messages of other visits that it stands for, visits whose patients it asks to come.
     told_along: tuple[int, ...] = ()
     asked_of: tuple[tuple[int, int], ...] = ()
+    # The clinic's own text with which the mail could not be made.
+    failed_text_id: int | None = None
 
 
 def deliver_due(for_s: float = SEND_FOR_S) -> bool:
@@ -199,6 +203,8 @@ def _send_batch(claimed: list[int], token: str) -> bool:
 
 
 def _settle(notification_id: int, token: str, verdict: Verdict) -> None:
+    if verdict.failed_text_id is not None:
+        message_texts.note_failed(verdict.failed_text_id)
     if verdict.delivery != Delivery.SENT:
         log.info("notification %s: %s, %s", notification_id, verdict.delivery, verdict.detail)
     if not record(notification_id, token=token, verdict=verdict):
@@ -214,7 +220,8 @@ def _try_to_send(notification_id: int, mailer: channels.Mailer) -> Verdict:
     try:
         letter = _read(notification_id)
         contact_point_id = letter.contact_point_id
-        mailer.send(messages.compose(letter), letter.address)
+        mail, failed_text_id = _made(letter)
+        mailer.send(mail, letter.address)
     except Overtaken as overtaken:
         return Verdict(Delivery.SUPERSEDED, overtaken.reason)
     except NotNow as error:
@@ -232,11 +239,26 @@ def _try_to_send(notification_id: int, mailer: channels.Mailer) -> Verdict:
         where = "".join(traceback.format_tb(error.__traceback__))
         log.error("notification %s: %s\n%s", notification_id, type(error).__name__, where)
         return Verdict(Delivery.DUE, f"error {type(error).__name__}", contact_point_id)
-    return _sent(letter)
+    return _sent(letter, failed_text_id)
 
 
-def _sent(letter: AnyLetter) -> Verdict:
-    sent = Verdict(Delivery.SENT, contact_point_id=letter.contact_point_id)
+def _made(letter: AnyLetter) -> tuple[EmailMessage, int | None]:
+    """The mail; in the portal's own words when the clinic's text fails, and then which text that is.
+
+    Source: no message is lost for a text.
+    """
+    if isinstance(letter, AccountLetter) or letter.own is None:
+        return messages.compose(letter), None
+    try:
+        return messages.compose(letter), None
+    except Exception as error:  # noqa: BLE001  # whatever is wrong with it
+        mail = messages.compose(replace(letter, own=None))
+        log.error("message text %s: %s", letter.own.id, type(error).__name__)
+        return mail, letter.own.id
+
+
+def _sent(letter: AnyLetter, failed_text_id: int | None) -> Verdict:
+    sent = Verdict(Delivery.SENT, contact_point_id=letter.contact_point_id, failed_text_id=failed_text_id)
     if not isinstance(letter, ReminderLetter):
         return sent
     detail = None if letter.tells_own else "only_others_told"

@@ -32,6 +32,7 @@ from clinic_portal.models import (
 from clinic_portal.notifications.account_letters import AccountLetter, read_account_letter
 from clinic_portal.notifications.facts import NoAddress, Overtaken
 from clinic_portal.notifications.lateness import late_min_of, why_not_told
+from clinic_portal.notifications.message_texts import OwnText, TextKey, own_text
 from clinic_portal.notifications.missed import why_not_asked
 from clinic_portal.notifications.reminder_letters import told_by
 from clinic_portal.notifications.reminders import days_of_reminders, offset_of
@@ -99,6 +100,7 @@ class Letter:
     reminded_on: tuple[date, ...] = ()
     # How late its session runs, where that is told.
     late_min: int = 0
+    own: OwnText | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ class ReminderLetter:
     asked_of: tuple[tuple[int, int], ...]
     # False when only the visits that shared this message still stand.
     tells_own: bool
+    own: OwnText | None = None
 
     @property
     def address(self) -> str:
@@ -152,6 +155,7 @@ class AddressCheck:
     clinic_name: str
     clinic_phone: str
     language: str | None
+    own: OwnText | None = None
 
 
 class _Address(NamedTuple):
@@ -184,6 +188,26 @@ def read_letter(session: Session, notification_id: int) -> AnyLetter:
 
     Raises: Overtaken when it should not leave any more, NoAddress when it cannot, NotNow when it has to wait.
     """
+    letter = _read(session, notification_id)
+    key = text_key(letter)
+    if key is None or isinstance(letter, AccountLetter):
+        return letter
+    return replace(letter, own=own_text(session, key))
+
+
+def text_key(letter: AnyLetter) -> TextKey | None:
+    """Which text a message to a patient has; None for the others, whose words no clinic chooses."""
+    language = known(letter.language)
+    if isinstance(letter, AddressCheck):
+        return TextKey(Event.VERIFY, language)
+    if isinstance(letter, ReminderLetter):
+        return TextKey(letter.event, language, any(visit.is_sensitive for visit in letter.visits))
+    if isinstance(letter, AccountLetter) or (isinstance(letter, Letter) and letter.recipient != Recipient.PATIENT):
+        return None
+    return TextKey(letter.event, language, letter.is_sensitive)
+
+
+def _read(session: Session, notification_id: int) -> AnyLetter:
     row = session.scalars(_ROW.where(Notification.id == notification_id)).one()
     if row.event == Event.VERIFY:
         return _check(session, row)

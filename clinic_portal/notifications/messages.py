@@ -7,6 +7,7 @@ appointment at the clinic, and when. Practitioners never read a patient's name i
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from email.errors import MessageError
 from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
@@ -29,6 +30,7 @@ from clinic_portal.notifications.channels import Refused
 from clinic_portal.notifications.letters import AddressCheck, AnyLetter, Letter, ReminderLetter
 from clinic_portal.notifications.meetings import how_met, place_in_calendar, span_told, way_told
 from clinic_portal.notifications.request_letters import RequestLetter, Time
+from clinic_portal.notifications.said import Worded, say
 from clinic_portal.settings import load_settings
 from clinic_portal.web.links import address_of
 
@@ -55,7 +57,7 @@ def compose(letter: AnyLetter) -> EmailMessage:
     """Make the mail of one letter in its reader's language: plain words, the same laid out, and for a visit the
     calendar entry.
 
-    Raises: Refused when the reader's address is none.
+    Raises: Refused when the reader's address is none; BadText when the clinic's own text cannot be used.
     """
     with speaking(letter.language):
         mail = _compose(letter)
@@ -74,7 +76,7 @@ def _compose(letter: AnyLetter) -> EmailMessage:
         return _mail(letter, "email/account", _account_words(letter), config)
     if isinstance(letter, ReminderLetter):
         return _reminder(letter, config)
-    mail = _mail(letter, f"email/{_TEMPLATES[letter.recipient]}{letter.event}", _words(letter), config)
+    mail = _mail(letter, _template_of(letter), _words(letter), config)
     if letter.event in (Event.RUNNING_LATE, Event.MISSED):
         # The entry in the calendar stands.
         return mail
@@ -150,7 +152,10 @@ def _reader(address: str) -> Address:
         raise Refused("address_not_valid", is_bad_address=True) from error
 
 
-_TEMPLATES = {Recipient.PATIENT: "", Recipient.PRACTITIONER: "practitioner_"}
+def _template_of(letter: Letter) -> str:
+    if letter.recipient == Recipient.PRACTITIONER:
+        return f"email/practitioner_{letter.event}"
+    return {Event.CANCELLED: "email/cancelled", Event.MISSED: "email/missed"}.get(letter.event, "email/visit")
 
 
 def _render(name: str, words: dict[str, Any]) -> str:
@@ -163,9 +168,9 @@ def _inliner() -> CSSInliner:
     return CSSInliner(load_remote_stylesheets=False)
 
 
-def _words(letter: Letter) -> dict[str, Any]:
+def _visit_facts(letter: Letter) -> dict[str, str | None]:
     when = letter.when
-    facts: dict[str, str | None] = {
+    return {
         "reference": letter.reference,
         "for_whom": letter.for_whom,
         "manage_url": _link(letter),
@@ -180,8 +185,13 @@ def _words(letter: Letter) -> dict[str, Any]:
         "late_min": str(letter.late_min),
         "minutes": str((when.ends_at - when.starts_at) // timedelta(minutes=1)) if when.ends_at else None,
     }
+
+
+def _words(letter: Letter) -> dict[str, Any]:
+    facts = _visit_facts(letter)
     return {
         "appointment": facts,
+        "said": say(letter, _named(facts, letter)) if letter.recipient == Recipient.PATIENT else None,
         "reminded_on": wording.days_listed(letter.reminded_on) if letter.reminded_on else None,
         "book_url": address_of("patient.who"),
         "clinic": {"name": letter.clinic_name, "phone": letter.clinic_phone},
@@ -189,11 +199,26 @@ def _words(letter: Letter) -> dict[str, Any]:
 
 
 def _reminder_words(letter: ReminderLetter, config: Config) -> dict[str, Any]:
+    appointments = [_visit_facts(each) for each in letter.visits]
+    facts = {**_named(appointments[0], letter), "several": str(len(appointments)) if len(appointments) > 1 else None}
     return {
-        "appointments": [_words(each)["appointment"] for each in letter.visits],
+        "appointments": appointments,
+        "said": say(letter, facts),
         "asks": letter.asks,
         "stop_url": _stop_link(letter, config),
         "clinic": {"name": letter.clinic_name, "phone": letter.clinic_phone},
+    }
+
+
+def _named(facts: Mapping[str, str | None], letter: Worded) -> dict[str, str | None]:
+    """The facts of a mail by the names that its text may use."""
+    others = {"day": "when_day", "time": "when_time", "place": "where_name", "clinician": "with_whom",
+              "visit": "visit_name", "whom": "for_whom"}  # fmt: skip
+    return {
+        **facts,
+        **{name: facts[other] for name, other in others.items() if other in facts},
+        "clinic": letter.clinic_name,
+        "phone": letter.clinic_phone,
     }
 
 
@@ -221,25 +246,29 @@ def _request_link(letter: RequestLetter, config: Config) -> str:
 
 def _request_words(letter: RequestLetter, config: Config) -> dict[str, Any]:
     first, last = letter.due or (None, None)
+    facts = {
+        "visit_name": letter.visit_name,
+        "for_whom": letter.for_whom,
+        "reference": letter.reference,
+        "is_read_first": "1" if letter.is_triaged_by_person else None,
+        "has_time": "1" if letter.has_time else None,
+        "until": _told_at(letter.keep_until),
+        "first": wording.date_short(first) if first else None,
+        "last": wording.date_short(last) if last else None,
+    }
     return {
         "event": letter.event.value,
-        "for_whom": letter.for_whom,
-        "visit_name": letter.visit_name,
-        "reference": letter.reference,
-        "is_triaged_by_person": letter.is_triaged_by_person,
-        "has_time": letter.has_time,
-        "answer_by": _said(letter.answer_by),
-        "keep_until": _said(letter.keep_until),
+        "said": say(letter, _named(facts, letter)),
+        **facts,
+        "answer_by": _told_at(letter.answer_by) if letter.event == Event.REQUEST_RECEIVED else None,
         "how": way_told(letter.mode, letter.call_number),
         "times": [_time_and_place(time) for time in letter.times],
-        "due_from": wording.date_short(first) if first else None,
-        "due_until": wording.date_short(last) if last else None,
         "link": _request_link(letter, config),
         "clinic": {"name": letter.clinic_name, "phone": letter.clinic_phone},
     }
 
 
-def _said(time: Time | None) -> str | None:
+def _told_at(time: Time | None) -> str | None:
     return None if time is None else wording.day_and_time(time.at, time.zone)
 
 
@@ -251,6 +280,7 @@ def _time_and_place(time: Time) -> str:
 def _check_words(check: AddressCheck, config: Config) -> dict[str, Any]:
     token = links.sign_check(config.secret_key, check.contact_public_id, check.created_at)
     return {
+        "said": say(check, _named({}, check)),
         "verify_url": address_of("patient.verify_email", token=token),
         "days": links.CHECK_DAYS,
         "clinic": {"name": check.clinic_name, "phone": check.clinic_phone},

@@ -28,6 +28,7 @@ from clinic_portal.models import (
     VisitType,
 )
 from clinic_portal.notifications.facts import NoAddress, Overtaken
+from clinic_portal.notifications.message_texts import OwnText
 from clinic_portal.settings import load_settings, shown_window
 from clinic_portal.visit_texts import text_of
 
@@ -84,6 +85,8 @@ class RequestLetter:
     clinic_name: str
     clinic_phone: str
     language: str | None
+    is_sensitive: bool
+    own: OwnText | None = None
 
 
 def read_request_letter(session: Session, row: Notification) -> RequestLetter:
@@ -160,6 +163,7 @@ def _letter(
         clinic_name=settings.value("clinic_name"),
         clinic_phone=settings.value("clinic_phone"),
         language=language,
+        is_sensitive=visit_type.is_sensitive,
     )
 
 

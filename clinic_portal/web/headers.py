@@ -22,6 +22,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+# A mail brings its own styles; it may do nothing else in our frame, whatever is in it.
+FRAMED = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
 YEAR_S = 365 * 24 * 3600
 _without_referrer: set[Callable[..., Any]] = set()
 
@@ -35,6 +37,18 @@ def without_referrer(view: View) -> View:
 def is_without_referrer() -> bool:
     """Whether the present request is for such a view."""
     return current_app.view_functions.get(request.endpoint or "") in _without_referrer
+
+
+def with_own_frames(response: Response) -> Response:
+    """Let a page show answers of ours in frames."""
+    response.headers["Content-Security-Policy"] = f"{HEADERS['Content-Security-Policy']}; frame-src 'self'"
+    return response
+
+
+def in_own_frame(response: Response) -> Response:
+    """Let an answer, in which nothing can run, be shown in a frame of ours."""
+    response.headers["Content-Security-Policy"] = FRAMED
+    return response
 
 
 def install(app: Flask, config: Config) -> None:

@@ -17,7 +17,8 @@ from tests.world import World, at
 pytestmark = pytest.mark.browser
 
 PAGES = ("", "appointments/", "appointments/?search=zzz&from=x", "sessions/?day=2026-03-03", "patients/", "messages/",
-         "clinicians/", "visit-types/", "locations/", "settings/", "audit/")  # fmt: skip
+         "clinicians/", "visit-types/", "locations/", "settings/", "audit/", "texts/",
+         "text/?kind=reminder&language=de&neutral=yes", "texts/version/?kind=booked&language=en&version=0")  # fmt: skip
 
 
 @writing
