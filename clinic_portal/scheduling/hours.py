@@ -33,6 +33,7 @@ from clinic_portal.notifications.account_outbox import tell_account
 from clinic_portal.scheduling import session_rows, stranded, submissions
 from clinic_portal.scheduling.blocks import Away, Block, check_overlap, told_of
 from clinic_portal.scheduling.hours_changes import EndAway, HoursChange, WeekChange, days_of, to_plain
+from clinic_portal.scheduling.pace import Pace, write_pace
 from clinic_portal.scheduling.request_rows import lock_batch
 from clinic_portal.scheduling.running import state_of
 from clinic_portal.scheduling.sessions import write_sessions
@@ -61,7 +62,7 @@ def change_hours(
     expected_version: int | None = None,
     answers: Answers = NO_ANSWERS,
 ) -> Practitioner:
-    """Change the hours of a practitioner, and the sessions with them: blocks of the week, time off, or extra hours.
+    """Change a practitioner's hours, and the sessions with them: blocks of the week, time off, extra hours, or limits.
 
     Args: token, the form's own: the same again changes nothing more. expected_version, of the hours as the form showed
     them. answers, by visit, what to do with those that would be outside of the hours.
@@ -118,6 +119,8 @@ def write_change(session: Session, actor: Actor, practitioner: Practitioner, cha
             note_away(session, actor, practitioner.id, change)
         case EndAway():
             note_back(session, actor, practitioner.id, change.exception_id)
+        case Pace():
+            write_pace(session, actor, practitioner, change)
 
 
 def note_away(session: Session, actor: Actor, practitioner_id: int, away: Away) -> AvailabilityException:
