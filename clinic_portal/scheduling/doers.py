@@ -73,11 +73,20 @@ def doers_of(
     for row in found.rows(_DOERS, visit_type_id=visit_type_id):
         if gender_asked and row.gender not in gender_asked:
             continue
-        minutes = row.duration_new_patient_min if is_new else row.duration_min
+        visit, before, after = (
+            # Whole cells that cover the minutes.
+            -(-minutes // grid_min)
+            for minutes in (
+                row.duration_new_patient_min if is_new else row.duration_min,
+                row.buffer_before_min,
+                row.buffer_after_min,
+            )
+        )
         doers[row.practitioner_id] = Doer(
             row.practitioner_id,
-            # Whole cells that cover the minutes.
-            *(-(-each // grid_min) for each in (minutes, row.buffer_before_min, row.buffer_after_min)),
+            visit,
+            before,
+            after,
             notice_min=(row.notice_min or 0) if is_online else 0,
             most_a_day=row.max_visits_a_day if is_capped else None,
             most_of_type=row.max_a_day if is_capped else None,

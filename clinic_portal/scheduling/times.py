@@ -294,8 +294,10 @@ def _count_alike(
 ) -> dict[Alike, int]:  # fmt: skip
     found: dict[Alike, int] = {}
     # The same lengths and notice are the same doer here, whoever it is.
-    anybody = {"practitioner_id": 0, "most_a_day": None, "most_of_type": None}
-    alike = {id_: (doer._replace(**anybody), doer.blocked_cells) for id_, doer in terms.doers.items()}
+    alike = {
+        id_: (doer._replace(practitioner_id=0, most_a_day=None, most_of_type=None), doer.blocked_cells)
+        for id_, doer in terms.doers.items()
+    }
     for group in _joined(rows, terms):
         practitioner, place, first, length, usable, _ = group[0]
         if len(group) > 1 or practitioner in open_pieces:
