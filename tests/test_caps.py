@@ -350,15 +350,19 @@ def test_breaks_keep_to_the_clock_when_it_changes(any_world: World) -> None:
     assert hours_of(any_world, date(2026, 3, 24)) == hours_of(any_world, date(2026, 3, 31)) == told
 
 
-def test_a_visit_that_lies_in_a_new_break_is_asked_about(any_world: World) -> None:
+def test_a_visit_that_lies_in_a_new_break_stays_and_the_break_comes_when_it_goes(any_world: World) -> None:
     work(any_world, block(any_world, TUE, "9:00", "14:00"))
     visit = book(any_world, at(10, 45, day=1))
-    with pytest.raises(DomainError) as asked:
-        set_pace(any_world, break_min=10, break_after_min=120)
-    assert asked.value.code == "visits_outside"
-    assert [one.visit_id for one in asked.value.facts["visits"]] == [visit.id]
-    assert fresh(visit).starts_at == at(10, 45, day=1)
-    assert hours_of(any_world, TOMORROW) == ["09:00-14:00"]
+    set_pace(any_world, break_min=10, break_after_min=120)
+    assert (fresh(visit).status, fresh(visit).starts_at) == (Status.BOOKED, at(10, 45, day=1))
+    assert hours_of(any_world, TOMORROW) == ["09:00-11:00", "11:10-13:10", "13:20-14:00"]
+    assert at(10, 15, day=1) in free(any_world)
+    assert at(11, 15, day=1) in free(any_world)
+    check_invariants(db.session())
+    cancel(any_world, visit)
+    assert at(10, 30, day=1) in free(any_world)
+    assert at(10, 45, day=1) not in free(any_world)
+    check_invariants(db.session())
 
 
 # All together

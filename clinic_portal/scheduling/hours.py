@@ -102,7 +102,9 @@ def carry_out(
             raise VersionConflict(version=version)
         write_change(session, actor, practitioner, change)
 
-    _with_all(session, actor, [practitioner_id], answers, changed, days_of(change))
+    # A visit that lies in a new break is seen all the same: nobody is moved for that.
+    keeps_all = isinstance(change, Pace)
+    _with_all(session, actor, [practitioner_id], answers, changed, days_of(change), keeps_all=keeps_all)
     return practitioner
 
 
@@ -211,10 +213,12 @@ def _with_all(
     answers: Answers,
     carry_out: Callable[[], None],
     days: Days | None = None,
+    *,
+    keeps_all: bool = False,
 ) -> None:
     """Change hours and bring the sessions of everybody concerned up to date; what that leaves outside is asked about.
 
-    Args: days, the only ones that can differ; None for all.
+    Args: days, the only ones that can differ; None for all. keeps_all, whether it stays without a question.
 
     # Race: patients and visits are locked before practitioners and sessions, in the order of all services; what is
     # booked meanwhile is found after the sessions are rewritten, since a claim keeps its session until it can be read.
@@ -235,6 +239,8 @@ def _with_all(
         stranded.let_go_of_holds_outside(session, practitioner_id, grid_min)
         outside[practitioner_id] = stranded.ids_outside(session, practitioner_id, grid_min) - before[practitioner_id]
         note_change(session, actor, practitioner_id)
+    if keeps_all:
+        return
     _ask(session, outside, [id_ for ids in outside.values() for id_ in ids if id_ not in answers])
     undone = [
         visit_id
