@@ -18,6 +18,8 @@ from clinic_portal.errors import DomainError, PatientBusy, SlotTaken
 from clinic_portal.models import (
     ACTIVE,
     Appointment,
+    AuditEntry,
+    AuditValues,
     ClinicSession,
     Hold,
     Location,
@@ -26,7 +28,9 @@ from clinic_portal.models import (
     Status,
 )
 from clinic_portal.profile.needs import change_needs
-from clinic_portal.scheduling import booking, holds, hours, queue
+from clinic_portal.scheduling import booking, handling, holds, hours, queue
+from clinic_portal.scheduling.absence_options import Away, boards_for
+from clinic_portal.scheduling.by_hand import times_by_hand
 from clinic_portal.scheduling.pace import Pace, write_pace
 from clinic_portal.scheduling.search import Search
 from clinic_portal.scheduling.times import find_free_times
@@ -477,3 +481,58 @@ def test_a_doctor_without_limits_costs_nothing_and_one_with_limits_two_questions
     # Counted before, counted with the cells claimed; a savepoint and its end; on Postgres a turn.
     assert more <= 5, asked[3]
     assert not [line for line in asked[1] if "UNION ALL" in line or "SAVEPOINT" in line]
+
+
+# Beyond the limits, by somebody at the desk
+
+
+def test_the_desk_places_a_request_on_a_full_day_only_when_it_says_so_and_the_visit_counts(clinic: World) -> None:
+    limit(clinic, most_a_day=1)
+    for day in (1, 2):
+        book(clinic, at(9, day=day))
+    waiting = ask(clinic, clinic.bob_id, clinic.bob)
+    drain()
+    given: dict[str, Any] = {"actor": clinic.erin, "appointment_id": waiting.id, "starts_at": at(10, day=1)}
+    found = times_by_hand(db.session(), fresh(waiting))
+    assert (found.has_caps, found.inside) == (True, [])
+    assert times_by_hand(db.session(), fresh(waiting), beyond_caps=True).inside[0].starts_at == at(9, 30, day=1)
+    with pytest.raises(SlotTaken):
+        handling.place_by_hand(**given, token="p-1")
+    placed = handling.place_by_hand(**given, token="p-2", beyond_caps=True)
+    assert (placed.practitioner_id, placed.starts_at) == (clinic.chen_id, at(10, day=1))
+    assert counts(db.session())[clinic.chen_id, TOMORROW, 0] == 2
+    limit(clinic, most_a_day=2)
+    assert free(clinic) == []
+    entry = select(AuditValues).join(AuditEntry).where(AuditEntry.action == "place_by_hand")
+    assert db.session().scalars(entry).one().after["beyond_caps"] is True
+    check_invariants(db.session())
+
+
+def test_whoever_has_room_comes_first_also_where_the_desk_would_go_beyond(clinic: World) -> None:
+    limit(clinic, most_a_day=0)
+    add_session(clinic.diaz_id, at(9, day=1), at(12, day=1), clinic.location_id)
+    book(clinic, at(9, day=1))
+    waiting = ask(clinic, clinic.bob_id, clinic.bob, from_on=TOMORROW + timedelta(days=9))
+    placed = handling.place_by_hand(
+        actor=clinic.erin, appointment_id=waiting.id, starts_at=at(10, day=1), token="p", beyond_caps=True
+    )
+    assert placed.practitioner_id == clinic.diaz_id
+    entry = select(AuditValues).join(AuditEntry).where(AuditEntry.action == "place_by_hand")
+    assert "beyond_caps" not in db.session().scalars(entry).one().after
+
+
+def test_who_takes_over_for_somebody_away_gets_no_more_than_their_day_holds(clinic: World) -> None:
+    """Two visits of Dr Chen at ten and eleven; Dr Diaz is free all day, and has room for one."""
+    visits = [book(clinic, at(hour, day=1)) for hour in (10, 11)]
+    add_session(clinic.diaz_id, at(9, day=1), at(12, day=1), clinic.location_id)
+    limit(clinic, clinic.diaz_id, most_a_day=1)
+    absence = Away(clinic.chen_id, at(0, day=1), at(23, day=1))
+    found = []
+    taken: dict[int, list[tuple[int, int]]] = {}
+    for visit in visits:
+        (board,) = boards_for(db.session(), fresh(visit), absence)
+        same = [one for one in board.options(taken) if one.starts_at == visit.starts_at]
+        found.append(len(same))
+        for one in same:
+            taken.setdefault(clinic.diaz_id, []).append(one.block)
+    assert found == [1, 0]
