@@ -11,12 +11,14 @@ from sqlalchemy import select
 from clinic_portal.database import db
 from clinic_portal.models import AuditEntry, AuditValues, Event, HoursRequest, Notification, Practitioner
 from clinic_portal.scheduling.pace import Pace, pace_of
-from tests.bookings import book
+from tests.asking import ask, fresh
+from tests.bookings import book, open_clinic
 from tests.plans import TUE
 from tests.rota import block, work
-from tests.test_caps import TOMORROW, hours_of
+from tests.test_caps import TOMORROW, hours_of, limit
 from tests.test_hours_wishes import need_agreement, press
-from tests.visitor import Visitor, words_of
+from tests.test_request_pages import page_of
+from tests.visitor import Visitor, forms_of, words_of
 from tests.world import World, at
 
 
@@ -158,3 +160,22 @@ def test_limits_are_said_in_german(chen: Visitor, world: World, own: str) -> Non
     assert "Höchstens 1 Termin am Tag" in says
     assert "Eine Pause von 10 Minuten nach jeweils 1 Stunde Arbeit" in says
     assert "Patienten buchen mindestens 2 Stunden vorher" in says
+
+
+def test_the_desk_looks_for_times_on_full_days_when_it_ticks_that(erin: Visitor, world: World) -> None:
+    open_clinic(world)
+    book(world, at(9, day=1), patient_id=world.bob_id, actor=world.bob)
+    visit = ask(world)
+    path = page_of(visit, "times")
+    assert "full" not in words_of(erin.get(path)), "nobody has a limit"
+    limit(world, most_a_day=1)
+    page = erin.get(path)
+    assert "No free time fits what was wished." in words_of(page)
+    assert "Also when a clinician’s day is full" in words_of(page)
+    refused = erin.post(path, 409, start="20260303T1000Z", token="a", version=str(fresh(visit).version))
+    assert "Somebody was faster" in words_of(refused)
+    page = erin.get(f"{path}&beyond=yes")
+    assert "Times on full days are shown, too." in words_of(page)
+    index = next(at for at, form in enumerate(forms_of(page)) if "start" in form.choices)
+    sent = erin.submit(page, 303, index, start="20260303T1000Z")
+    assert "Booked: Tue 3 Mar, 10am, Dr Chen, Harbour Street." in words_of(erin.follow(sent))
