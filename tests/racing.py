@@ -311,7 +311,7 @@ def naive_reserve(search: Search, starts_at: datetime) -> int:
 
 
 def naive_capped_reserve(actor: Actor, search: Search, starts_at: datetime, token: str) -> tuple[int, int | None]:
-    """Look whether the doctor's day has room, then book, without asking again."""
+    """Look whether the doctor's day has room, then book, without asking again, as the desk may."""
     session = db.session()
     candidates = find_candidates(session, load_terms(session, search), starts_at)
     session.rollback()

@@ -298,7 +298,7 @@ def _guard(session: Session, candidate: Candidate, terms: Terms) -> Callable[[],
     if not taking.doer.is_capped:
         return None
     moving = () if search.moving_id is None else (search.moving_id,)
-    return lambda: have_room(session, [taking], terms.now, search.account_id, moving)
+    return lambda: have_room(session, terms, [taking], moving)
 
 
 def taking_of(candidate: Candidate, terms: Terms) -> Taking:

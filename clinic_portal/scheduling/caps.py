@@ -9,13 +9,27 @@ Days are those of the place where the visit begins.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, cast, func, null, or_, select, union_all
-from sqlalchemy.orm import Session
+from sqlalchemy import (
+    BindParameter,
+    Date,
+    Integer,
+    Select,
+    String,
+    and_,
+    bindparam,
+    cast,
+    func,
+    or_,
+    select,
+    type_coerce,
+    union_all,
+)
+from sqlalchemy.orm import Session, aliased
 
 from clinic_portal import clock
 from clinic_portal.database import run, take_turns_at
@@ -30,8 +44,6 @@ TURNS = 726301
 ALL = 0
 # No local day is longer, and no zone further away.
 A_DAY = timedelta(hours=26)
-# No visit is longer than a day: that bounds the search in the index.
-LONGEST_VISIT = timedelta(days=1)
 
 
 class Taking(NamedTuple):
@@ -48,10 +60,10 @@ class Loads:
 
     visits: Counter[tuple[int, date, int]] = field(default_factory=Counter)
 
-    def add(self, practitioner_id: int, day: date, visit_type_id: int) -> None:
-        """Count one visit more."""
-        self.visits[practitioner_id, day, visit_type_id] += 1
-        self.visits[practitioner_id, day, ALL] += 1
+    def add(self, practitioner_id: int, day: date, visit_type_id: int, visits: int = 1) -> None:
+        """Count visits more."""
+        self.visits[practitioner_id, day, visit_type_id] += visits
+        self.visits[practitioner_id, day, ALL] += visits
 
     def has_room(self, doer: Doer, day: date, visit_type_id: int) -> bool:
         """Whether one visit more of a type is within the limits of that day."""
@@ -74,40 +86,70 @@ class Loads:
         return found
 
 
-def _counted(what: Any, moves_id: Any, *where: Any) -> Any:
-    """Visits, or times that are kept, that begin in a stretch of time with some practitioners."""
-    return (
-        select(
-            what.practitioner_id, what.visit_type_id, what.starts_at, Location.zone, what.id, moves_id.label("moves_id")
+_LOW: BindParameter[datetime] = bindparam("low")
+_HIGH: BindParameter[datetime] = bindparam("high")
+_OFFSET = bindparam("offset_min", type_=Integer)
+
+
+def _sqlite_day(instant: Any) -> Any:
+    return type_coerce(func.date(instant, cast(_OFFSET, String) + " minutes"), Date)
+
+
+def _postgres_day(instant: Any) -> Any:
+    return cast(func.timezone("UTC", instant) + func.make_interval(0, 0, 0, 0, 0, _OFFSET), Date)
+
+
+def _counting(day: Callable[[Any], Any]) -> Select[Any]:
+    """The statement that counts visits and times that are kept, by practitioner, type and day.
+
+    It is one, so it sees one state of the rows: a time that is kept and becomes a visit is never both, never neither.
+
+    Args: day, an instant's day at some distance from UTC, as the database says it.
+    """
+    moved = aliased(Appointment)
+    visits = _begun(Appointment, day).where(
+        Appointment.status.in_(ACTIVE), Appointment.id.not_in(bindparam("moving_ids", expanding=True))
+    )
+    kept = (
+        _begun(Hold, day)
+        .outerjoin(
+            moved,
+            and_(
+                moved.id == Hold.appointment_id,
+                moved.practitioner_id == Hold.practitioner_id,
+                moved.status.in_(ACTIVE),
+                moved.id.not_in(bindparam("moving_ids", expanding=True)),
+                day(moved.starts_at) == day(Hold.starts_at),
+            ),
         )
+        .where(
+            moved.id.is_(None),
+            Hold.closed_at.is_(None),
+            Hold.expires_at > bindparam("now"),
+            or_(Hold.account_id.is_(None), Hold.account_id != bindparam("account_id")),
+        )
+    )
+    every = union_all(visits, kept).subquery()
+    by = every.c.practitioner_id, every.c.visit_type_id, every.c.day
+    return select(*by, func.count().label("visits")).group_by(*by)
+
+
+def _begun(what: type[Appointment] | type[Hold], day: Callable[[Any], Any]) -> Select[Any]:
+    """What begins in a stretch of time with some practitioners, at the places of one zone."""
+    return (
+        select(what.practitioner_id, what.visit_type_id, day(what.starts_at).label("day"))
         .join(Location, Location.id == what.location_id)
         .where(
             what.practitioner_id.in_(bindparam("practitioner_ids", expanding=True)),
-            what.blocked_from > bindparam("since"),
-            what.starts_at >= bindparam("low"),
-            what.starts_at < bindparam("high"),
-            *where,
+            what.starts_at >= _LOW,
+            what.starts_at < _HIGH,
+            Location.zone == bindparam("zone"),
         )
     )
 
 
-# One statement, so one state of the rows: a time that is kept and becomes a visit is never both, and never neither.
-_COUNTED = union_all(
-    _counted(
-        Appointment,
-        cast(null(), BigInteger),
-        Appointment.status.in_(ACTIVE),
-        Appointment.id.not_in(bindparam("moving_ids", expanding=True)),
-    ),
-    _counted(
-        Hold,
-        # Of what has no time yet it moves nothing.
-        func.coalesce(Hold.appointment_id, 0),
-        Hold.closed_at.is_(None),
-        Hold.expires_at > bindparam("now"),
-        or_(Hold.account_id.is_(None), Hold.account_id != bindparam("account_id")),
-    ),
-)
+_COUNTINGS = {"sqlite": _counting(_sqlite_day), "postgresql": _counting(_postgres_day)}
+_ZONES = select(Location.zone).distinct().order_by(Location.zone)
 
 
 def loads_of(session: Session, terms: Terms, low: datetime, high: datetime) -> Loads:
@@ -116,46 +158,45 @@ def loads_of(session: Session, terms: Terms, low: datetime, high: datetime) -> L
     The visit that is moved, and what the account itself keeps, count for nothing: they give way.
     """
     capped = [id_ for id_, doer in terms.doers.items() if doer.is_capped]
-    search = terms.search
-    moving = () if search.moving_id is None else (search.moving_id,)
-    return read_loads(session, capped, low, high, terms.now, search.account_id, moving)
+    moving = () if terms.search.moving_id is None else (terms.search.moving_id,)
+    return read_loads(session, terms, capped, low, high, moving)
 
 
 def read_loads(
     session: Session,
-    practitioner_ids: Sequence[int],
+    terms: Terms,
+    practitioner_ids: Collection[int],
     low: datetime,
     high: datetime,
-    now: datetime,
-    account_id: int | None = None,
     moving_ids: Iterable[int] = (),
 ) -> Loads:
     """The visits of some practitioners on all days that [low, high] touches.
 
-    Args: account_id, whose kept times do not count; moving_ids, visits that do not.
+    Args: terms, for the present moment and the account whose kept times do not count; moving_ids, visits that do not.
     """
-    if not practitioner_ids:
-        return Loads()
-    rows = run(session, _COUNTED, {
-        "practitioner_ids": sorted(practitioner_ids), "moving_ids": sorted(moving_ids), "account_id": account_id or 0,
-        "low": low - A_DAY, "high": high + A_DAY, "since": low - A_DAY - LONGEST_VISIT, "now": now,
-    }).all()  # fmt: skip
-    days = [clock.local_date(row.starts_at, row.zone) for row in rows]
-    visits = {(row.practitioner_id, day, row.id) for row, day in zip(rows, days, strict=True) if row.moves_id is None}
     loads = Loads()
-    for row, day in zip(rows, days, strict=True):
-        if row.moves_id is None or (row.practitioner_id, day, row.moves_id) not in visits:
-            loads.add(row.practitioner_id, day, row.visit_type_id)
+    if not practitioner_ids:
+        return loads
+    counting = _COUNTINGS[session.get_bind().dialect.name]
+    values = {"practitioner_ids": sorted(practitioner_ids), "moving_ids": sorted(moving_ids), "now": terms.now,
+              "account_id": terms.search.account_id or 0}  # fmt: skip
+    first, last = (low - A_DAY).astimezone(UTC).date(), (high + A_DAY).astimezone(UTC).date()
+    for (zone,) in terms.catalogue.rows(_ZONES):
+        for start, end, offset_min in clock.offsets_between(zone, first, last):
+            part = {"zone": zone, "low": start, "high": end, "offset_min": offset_min}
+            for practitioner_id, visit_type_id, day, visits in run(session, counting, {**values, **part}):
+                loads.add(practitioner_id, day, visit_type_id, visits)
     return loads
 
 
 def have_room(
-    session: Session, takings: Sequence[Taking], now: datetime, account_id: int | None = None,
-    moving_ids: Iterable[int] = (),
+    session: Session, terms: Terms, takings: Sequence[Taking], moving_ids: Iterable[int] = ()
 ) -> bool:  # fmt: skip
     """Whether all of some visits are within the limits, and nobody else can fill them before this transaction ends.
 
     Call it after their cells are claimed, in the savepoint of the claim.
+
+    Args: terms and moving_ids, as for `read_loads`.
 
     # Race: whoever fills days of the same practitioner waits here, and then counts what the other has committed. On
     # SQLite the writer's turn is that already. Cells before turns, everywhere: so two bookings never wait crosswise.
@@ -167,7 +208,7 @@ def have_room(
     for practitioner_id in ids:
         take_turns_at(session, TURNS, practitioner_id)
     days = [datetime.combine(each.day, time(), UTC) for each in takings]
-    loads = read_loads(session, ids, min(days), max(days) + timedelta(days=1), now, account_id, moving_ids)
+    loads = read_loads(session, terms, ids, min(days), max(days) + timedelta(days=1), moving_ids)
     for doer, visit_type_id, day in takings:
         if not loads.has_room(doer, day, visit_type_id):
             return False

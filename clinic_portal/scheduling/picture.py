@@ -117,7 +117,7 @@ class Picture:
         """Count the visits of all who have a limit for such visits, once."""
         capped = [id_ for id_, doer in terms.doers.items() if doer.is_capped and id_ not in self._counted]
         low, high = (masks.to_instant(cell, self.grid_min) for cell in (self.low, self.high))
-        self._loads.visits.update(read_loads(self._session, capped, low, high, terms.now).visits)
+        self._loads.visits.update(read_loads(self._session, terms, capped, low, high).visits)
         self._counted.update(capped)
 
     def _tracks_of(self, terms: Terms) -> list[Track]:

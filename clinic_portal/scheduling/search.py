@@ -71,7 +71,7 @@ class Search:
     safety: SafetyAnswer | None = None
     # Whose days limit the choice, and not the clinic's horizon.
     invitation_id: int | None = None
-    # The desk may give somebody more visits than they have on one day; they count all the same.
+    # The desk, and nobody else, may give somebody more visits than they have on one day; they count all the same.
     beyond_caps: bool = False
 
     @property
@@ -295,7 +295,7 @@ def load_terms(session: Session, search: Search, *, as_new: bool = False, keeps_
         gender_asked={GENDER_ASKED[need] for need in search.needs if need in GENDER_ASKED},
         is_new=not has_been_here,
         is_online=not search.is_by_clinic,
-        is_capped=not search.beyond_caps,
+        is_capped=not (search.beyond_caps and search.is_by_clinic),
     )
     doers = {
         id_: doer._replace(visit_cells=doer.visit_cells + extra_cells)

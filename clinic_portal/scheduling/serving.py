@@ -71,7 +71,7 @@ def serve(session: Session, rows: list[Appointment], now: datetime, outlook: Out
             outcomes = batch.planned(outlook.renewed(session))
         _clear_dead_holds(session, outcomes, now)
         wanted = _wanted(outcomes)
-        if claims.claim_masks(session, wanted, _guard(session, outcomes, now)):
+        if claims.claim_masks(session, wanted, _guard(session, outcomes)):
             _write(session, outcomes, now, settings, turn)
             return
         if turn:
@@ -190,10 +190,13 @@ def _wanted(outcomes: Iterable[Outcome]) -> list[tuple[Part, int]]:
     return sorted(wanted.items())
 
 
-def _guard(session: Session, outcomes: Iterable[Outcome], now: datetime) -> claims.Guard:
+def _guard(session: Session, outcomes: Iterable[Outcome]) -> claims.Guard:
     """Whether the practitioners' limits of a day leave room for the whole batch; None where nobody has any."""
-    takings = [taking for outcome in outcomes if (taking := _taking(outcome)) is not None]
-    return (lambda: have_room(session, takings, now)) if takings else None
+    takings = [(found.terms, taking) for each in outcomes if (found := _found(each)) and (taking := _taking(each))]
+    if not takings:
+        return None
+    terms = takings[0][0]
+    return lambda: have_room(session, terms, [taking for _, taking in takings])
 
 
 def _taking(outcome: Outcome) -> Taking | None:

@@ -26,3 +26,5 @@ def upgrade() -> None:
         check = f"{column} >= 0" if not least else f"{column} > 0"
         name = op.f(f"ck_{table}_{column}")
         op.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {column} INTEGER CONSTRAINT {name} CHECK ({check})"))
+    columns = ["practitioner_id", "starts_at", "status", "visit_type_id", "location_id"]
+    op.create_index("ix_appointments_of_day", "appointments", columns)
