@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -30,6 +33,7 @@ from clinic_portal.models import (
 from clinic_portal.profile.needs import change_needs
 from clinic_portal.scheduling import booking, handling, holds, hours, queue
 from clinic_portal.scheduling.absence_options import Away, boards_for
+from clinic_portal.scheduling.availability import CatchUp, derive_sessions
 from clinic_portal.scheduling.by_hand import times_by_hand
 from clinic_portal.scheduling.pace import Pace, write_pace
 from clinic_portal.scheduling.search import Search
@@ -38,11 +42,11 @@ from clinic_portal.scheduling.wishes import DayPart, parts_mask
 from tests.asking import ask, drain, fresh
 from tests.bookings import book, cancel, move
 from tests.invariants import check_invariants
-from tests.plans import TUE
+from tests.plans import AUTUMN, SPRING, TUE, plan, rule
 from tests.rota import block, work
 from tests.statements import sent_statements
 from tests.test_queue import patients, setting
-from tests.world import NOW, ZONE, World, add_session, at
+from tests.world import GRID, NOW, ZONE, World, add_session, at
 
 TOMORROW = NOW.date() + timedelta(days=1)
 
@@ -536,3 +540,27 @@ def test_who_takes_over_for_somebody_away_gets_no_more_than_their_day_holds(clin
         for one in same:
             taken.setdefault(clinic.diaz_id, []).append(one.block)
     assert found == [1, 0]
+
+
+@given(
+    length=st.integers(1, 24 * 12 - 1), break_cells=st.integers(1, 24), after_cells=st.integers(1, 144),
+    day=st.sampled_from([date(2026, 3, 3), SPRING, AUTUMN]),
+)  # fmt: skip
+def test_every_break_comes_after_so_much_work_and_no_break_ends_the_hours(
+    length: int, break_cells: int, after_cells: int, day: date
+) -> None:
+    """Compared with somebody who walks through the block cell by cell."""
+    hours_ = rule(day.weekday(), "00:00", f"{length * GRID // 60:02}:{length * GRID % 60:02}")
+    catch_up = CatchUp(break_cells * GRID, after_cells * GRID)
+    derived = derive_sessions(replace(plan(hours_), catch_up=catch_up), day, day, GRID)
+    worked = {cell for one in derived for cell in range(one.first_cell, one.end_cell)}
+    whole = derive_sessions(plan(hours_), day, day, GRID)
+    cell, end = whole[0].first_cell, whole[-1].end_cell
+    expected, since = set(), 0
+    while cell < end:
+        if since == after_cells and end - cell > break_cells:
+            cell, since = cell + break_cells, 0
+        else:
+            expected.add(cell)
+            cell, since = cell + 1, since + 1 if since < after_cells else since
+    assert worked == expected
