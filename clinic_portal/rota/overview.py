@@ -92,7 +92,7 @@ def week(public_id: str) -> Response:
         before_url=_week_url(practitioner, first - WEEK),
         after_url=_week_url(practitioner, first + WEEK),
         blocks=[(weekday_long(day), [line_of(rule) for rule in rules if rule.weekday == day]) for day in range(7)],
-        limits=list(pace_in_words(db.session(), pace_of(db.session(), practitioner.id))),
+        limits=list(pace_in_words(pace_of(db.session(), practitioner.id))),
         ahead=_ahead(practitioner, today),
         closures=[_closure_in_words(row) for row in _closures(today, today + 26 * WEEK)],
         wishes=waiting(practitioner, zone),

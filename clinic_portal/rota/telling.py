@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy.orm import Session
-
 from clinic_portal import clock
 from clinic_portal.clock import DAY_MIN
+from clinic_portal.database import db
 from clinic_portal.languages import N_, _, ngettext
 from clinic_portal.models import (
     ALL_MODES,
@@ -18,6 +17,7 @@ from clinic_portal.models import (
     ExceptionKind,
     ReleasePolicy,
     RuleKind,
+    VisitTypeIds,
 )
 from clinic_portal.rota.block_form import AUDIENCES, MODES, NTH
 from clinic_portal.scheduling.pace import Pace
@@ -64,11 +64,18 @@ def _details(rule: AvailabilityRule) -> list[str]:
         found.append(_("the %(nth)s of the month", nth=_(NTH[rule.nth_of_month]).lower()))
     if rule.modes != ALL_MODES:
         found.append(", ".join(_(words) for mode, words in MODES.items() if mode in rule.modes))
+    if rule.visit_type_ids:
+        found.append(_only_for(rule.visit_type_ids))
     if rule.audience is not Audience.PUBLIC and rule.release_policy is not ReleasePolicy.NEVER:
         found.append(_(AUDIENCES[rule.audience]))
     if rule.release_policy is not ReleasePolicy.AT_ONCE:
         found.append(_release(rule))
     return found
+
+
+def _only_for(visit_type_ids: VisitTypeIds) -> str:
+    names = sorted(text_of(db.session(), each).name for each in visit_type_ids)
+    return _("only for %(names)s", names=", ".join(names))
 
 
 _RELEASE = {
@@ -85,12 +92,12 @@ def _release(rule: AvailabilityRule) -> str:
     return _(_RELEASE[rule.release_policy], number=rule.release_before, time=time)
 
 
-def pace_in_words(session: Session, pace: Pace) -> Iterator[str]:
+def pace_in_words(pace: Pace) -> Iterator[str]:
     """Somebody's own limits, one after the other; nothing where there are none."""
     if pace.most_a_day is not None:
         yield ngettext("At most %(num)d visit a day", "At most %(num)d visits a day", pace.most_a_day)
     for type_id, most in sorted(pace.by_type.items()):
-        kind = text_of(session, type_id).name
+        kind = text_of(db.session(), type_id).name
         yield _("%(kind)s: at most %(number)s a day", kind=kind, number=most)
     if pace.break_min is not None and pace.break_after_min is not None:
         yield _("A break of %(break)s after every %(work)s of work", **{
@@ -111,7 +118,8 @@ def away_in_words(row: AvailabilityException) -> str:
     start, end = _away_bounds(row)
     if row.kind is ExceptionKind.EXTRA:
         place = row.location.name if row.location else ""
-        return _("Extra hours: %(start)s to %(end)s, %(place)s", start=start, end=end, place=place)
+        told = _("Extra hours: %(start)s to %(end)s, %(place)s", start=start, end=end, place=place)
+        return f"{told}; {_only_for(row.visit_type_ids)}" if row.visit_type_ids else told
     if row.starts_min == 0 and row.ends_min == DAY_MIN:
         if row.starts_on == row.ends_on:
             return _("Time off: %(day)s", day=date_short(row.starts_on))

@@ -132,7 +132,7 @@ def _in_words(change: HoursChange) -> Iterator[str]:
             if (row := session.get(AvailabilityException, change.exception_id)) is not None:
                 yield _("Taken back: %(what)s", what=away_in_words(row))
         case Pace():
-            lines = list(pace_in_words(session, change))
+            lines = list(pace_in_words(change))
             yield _("Limits: %(what)s", what="; ".join(lines)) if lines else _("No limits of their own any more")
         case _:
             place = session.get(Location, change.location_id) if change.location_id else None
