@@ -100,3 +100,28 @@ def is_repeated(instant: datetime, zone: str) -> bool:
     """Whether the clinic's clock shows this time twice that day, so that it must be told with its zone's name."""
     shown = local(instant, zone)
     return shown.utcoffset() != shown.replace(fold=1 - shown.fold).utcoffset()
+
+
+@lru_cache(maxsize=256)
+def offsets_between(zone: str, first: date, last: date) -> tuple[tuple[datetime, datetime, int], ...]:
+    """The stretches of time in which a zone is at one distance from UTC: from, until, and the distance in minutes.
+
+    Times: both days in UTC, and included.
+    """
+    tz, found = ZoneInfo(zone), []
+    low = start = datetime.combine(first, time.min, UTC)
+    end = datetime.combine(last, time.min, UTC) + timedelta(days=1)
+    while low < end:
+        high, offset = low + timedelta(days=1), low.astimezone(tz).utcoffset()
+        if high.astimezone(tz).utcoffset() != offset:
+            # DST: the days before and after the change are cut apart at its very moment.
+            high = _moment_of_change(low, high, zone)
+        if high.astimezone(tz).utcoffset() != offset or high >= end:
+            found.append((start, min(high, end), _minutes(offset)))
+            start = high
+        low = high
+    return tuple(found)
+
+
+def _minutes(offset: timedelta | None) -> int:
+    return (offset or timedelta(0)) // timedelta(minutes=1)

@@ -297,7 +297,17 @@ def take_turns(session: Session, what: int) -> None:
         session.execute(_LOCK_TIMEOUT, {"wait": f"{LOCK_WAIT_S:.0f}s"})
 
 
+def take_turns_at(session: Session, what: int, which: int) -> None:
+    """As `take_turns`, for those who change the same thing only; for as long as a row is locked, or to the savepoint.
+
+    Args: which, the number of the thing.
+    """
+    if lock_rows(session):
+        run(session, _TURN_AT, {"what": what, "which": which})
+
+
 _TURN = text("SELECT pg_advisory_xact_lock(:what)")
+_TURN_AT = text("SELECT pg_advisory_xact_lock(:what, :which)")
 _LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :wait, true)")
 
 

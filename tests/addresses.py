@@ -204,6 +204,7 @@ ADDRESSES: dict[str, Door] = {
     "/hours/{practitioner}/copy": HOURS,
     "/hours/{practitioner}/off": HOURS,
     "/hours/{practitioner}/extra": HOURS,
+    "/hours/{practitioner}/limits": HOURS,
     "/hours/{practitioner}/blocks/{block}": HOURS,
     "/hours/{practitioner}/blocks/{block}/end": HOURS,
     "/hours/{practitioner}/away/{away}/end": HOURS,

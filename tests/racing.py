@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 from typing import Any
@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from clinic_portal import clock, create_app
 from clinic_portal.audit import Actor
 from clinic_portal.config import load_config
-from clinic_portal.database import db
+from clinic_portal.database import db, take_turns_at
 from clinic_portal.errors import DomainError
 from clinic_portal.models import (
     Appointment,
@@ -34,7 +34,7 @@ from clinic_portal.models import (
     new_public_id,
 )
 from clinic_portal.profile.needs import change_needs
-from clinic_portal.scheduling import booking, claims, holds, offers, queue, requests, serving, walk_ins
+from clinic_portal.scheduling import booking, caps, claims, holds, offers, queue, requests, serving, walk_ins
 from clinic_portal.scheduling.assignment import find_candidates
 from clinic_portal.scheduling.search import Search, load_terms
 from clinic_portal.scheduling.sessions import refresh_sessions
@@ -325,6 +325,22 @@ def naive_reserve(search: Search, starts_at: datetime) -> int:
     ).scalar_one()  # fmt: skip
     session.commit()
     return made
+
+
+def naive_capped_reserve(actor: Actor, search: Search, starts_at: datetime, token: str) -> tuple[int, int | None]:
+    """Look whether the doctor's day has room, then book, without asking again, as the desk may."""
+    session = db.session()
+    candidates = find_candidates(session, load_terms(session, search), starts_at)
+    session.rollback()
+    if not candidates:
+        raise _Taken
+    time.sleep(0.2)
+    return reserve(actor, replace(search, beyond_caps=True), starts_at, token)
+
+
+def take_turns_at_caps(*, is_guarded: bool) -> None:
+    """Leave out, in this process, that those who fill one doctor's day wait for each other; or as it is."""
+    caps.take_turns_at = take_turns_at if is_guarded else lambda *_: time.sleep(0.1)
 
 
 def naive_limited_reserve(search: Search, starts_at: datetime) -> int:

@@ -114,3 +114,19 @@ def test_now_can_be_set_for_a_while_and_moves_on_when_asked_to() -> None:
             assert clock.now() == morning + timedelta(hours=1)
         assert clock.now() == morning
     assert clock.now() > datetime(2025, 1, 1, tzinfo=UTC)
+
+
+@given(days_near_changes(), st.integers(0, 200), st.integers(0, 23))
+def test_stretches_of_one_offset_follow_each_other_and_say_what_day_it_is(
+    place: tuple[str, date], days: int, hours: int
+) -> None:
+    zone, first = place
+    last = first + timedelta(days=days)
+    stretches = clock.offsets_between(zone, first, last)
+    assert stretches[0][0] == datetime(first.year, first.month, first.day, tzinfo=UTC)
+    assert stretches[-1][1] == datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1)
+    assert [end for _, end, _ in stretches[:-1]] == [start for start, _, _ in stretches[1:]]
+    for start, end, offset_min in stretches:
+        for instant in (start, min(start + timedelta(hours=hours), end - timedelta(minutes=1)), end - timedelta(1e-5)):
+            shown = (instant + timedelta(minutes=offset_min)).replace(tzinfo=None)
+            assert clock.local(instant, zone).replace(tzinfo=None) == shown

@@ -25,6 +25,7 @@ from clinic_portal.models import (
 from clinic_portal.scheduling import hours, hours_requests
 from clinic_portal.scheduling.blocks import Away
 from clinic_portal.scheduling.hours_changes import EndAway, HoursChange, WeekChange, from_plain, to_plain
+from clinic_portal.scheduling.pace import Pace
 from clinic_portal.settings import put_setting
 from tests.asking import fresh
 from tests.bookings import book
@@ -190,6 +191,8 @@ def test_every_change_survives_being_written_down(world: World) -> None:
         WeekChange({3: TODAY}, [block(world, TUE, "09:00", "12:00", valid_until=TODAY)]),
         Away(ExceptionKind.EXTRA, ZONE, TODAY, 540, TODAY, 600, world.location_id, "Flu"),
         EndAway(7),
+        Pace(12, {3: 4}, 10, 120, 60),
+        Pace(),
     ]
     for change in changes:
         assert to_plain(from_plain(to_plain(change))) == to_plain(change)

@@ -35,7 +35,13 @@ def place(visit: Appointment, form: Mapping[str, str]) -> Appointment:
         starts_at=starts_at,
         token=token,
         expected_version=read_version(form),
+        beyond_caps=_is_beyond(form),
     )
+
+
+def _is_beyond(values: Mapping[str, str]) -> bool:
+    """Whether a clinician may get more visits on one day than they have at most."""
+    return bool(values.get("beyond"))
 
 
 def told_placed(visit: Appointment) -> str:
@@ -54,7 +60,8 @@ def times_to_choose(visit: Appointment, error: DomainError | None, values: Mappi
         from_on = read_day(typed_day, "day") if typed_day else visit.wish_from
     except InvalidRequest as wrong:
         problems.append({"field": "day", "text": str(wrong)})
-    found = _times(visit, from_on, problems) if visit.is_request else None
+    is_beyond = _is_beyond(values)
+    found = _times(visit, from_on, problems, beyond_caps=is_beyond) if visit.is_request else None
     return {
         "visit": visit,
         "said": request_words,
@@ -63,15 +70,19 @@ def times_to_choose(visit: Appointment, error: DomainError | None, values: Mappi
         "outside": _shown(found, inside=False),
         "last_day": found.last_day if found else None,
         "typed_day": typed_day,
+        "has_caps": found is not None and found.has_caps,
+        "is_beyond": is_beyond,
         "chosen": values.get(FIELD, ""),
         "token": secrets.token_urlsafe(16),
         "problems": problems,
     }
 
 
-def _times(visit: Appointment, from_on: date | None, problems: list[dict[str, str]]) -> HandTimes | None:
+def _times(
+    visit: Appointment, from_on: date | None, problems: list[dict[str, str]], *, beyond_caps: bool
+) -> HandTimes | None:
     try:
-        return times_by_hand(db.session(), visit, from_on)
+        return times_by_hand(db.session(), visit, from_on, beyond_caps=beyond_caps)
     except DomainError as error:
         # Such visits, or such a way, are not offered any more.
         problems.append({"field": "", "text": str(error)})

@@ -150,6 +150,8 @@ class Appointment(Base):
     __tablename__ = "appointments"
     __table_args__ = (
         Index("ix_appointments_practitioner_id", "practitioner_id", "blocked_from"),
+        # How many visits there are on a day is counted in it alone.
+        Index("ix_appointments_of_day", "practitioner_id", "starts_at", "status", "visit_type_id", "location_id"),
         Index("ix_appointments_patient_id", "patient_id", "starts_at"),
         Index("ix_appointments_starts_at", "starts_at"),
         Index("ix_appointments_waiting", "target_at",

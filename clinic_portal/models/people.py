@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from flask_security.core import RoleMixin, UserMixin
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, object_session, relationship, validates
 
 from clinic_portal.models.base import Base, BigId, UTCDateTime, new_public_id, one_of
@@ -279,6 +279,12 @@ class Practitioner(Base):
     """A clinician who sees patients; shown to patients as the person they will see."""
 
     __tablename__ = "practitioners"
+    __table_args__ = (
+        CheckConstraint("max_visits_a_day >= 0", name="max_visits_a_day"),
+        CheckConstraint("notice_min >= 0", name="notice_min"),
+        CheckConstraint("break_min > 0", name="break_min"),
+        CheckConstraint("break_after_min > 0", name="break_after_min"),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
     public_id: Mapped[str] = mapped_column(String(24), unique=True, default=new_public_id)
     account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"), unique=True)
@@ -287,6 +293,13 @@ class Practitioner(Base):
     kind: Mapped[PractitionerKind] = mapped_column(one_of(PractitionerKind, "kind"))
     gender: Mapped[Gender | None] = mapped_column(one_of(Gender, "gender"))
     is_active: Mapped[bool] = mapped_column(default=True)
+    # How many visits of any kind they have on one day at most; None for as many as fit.
+    max_visits_a_day: Mapped[int | None]
+    # How long before its start a visit with them must be booked online at least, where the clinic asks for less.
+    notice_min: Mapped[int | None]
+    # A break of so many minutes after each so many minutes of work; None for no such breaks.
+    break_min: Mapped[int | None]
+    break_after_min: Mapped[int | None]
     account: Mapped[Account | None] = relationship()
 
 

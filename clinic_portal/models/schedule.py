@@ -167,6 +167,7 @@ class PractitionerVisitType(Base):
         UniqueConstraint("visit_type_id", "practitioner_id"),
         CheckConstraint("duration_min > 0 AND duration_new_patient_min > 0", name="duration_positive"),
         CheckConstraint("buffer_before_min >= 0 AND buffer_after_min >= 0", name="buffer_not_negative"),
+        CheckConstraint("max_a_day >= 0", name="max_a_day"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioners.id"))
@@ -175,6 +176,8 @@ class PractitionerVisitType(Base):
     duration_new_patient_min: Mapped[int]
     buffer_before_min: Mapped[int] = mapped_column(default=0)
     buffer_after_min: Mapped[int] = mapped_column(default=0)
+    # How many such visits they have on one day at most; None for as many as fit.
+    max_a_day: Mapped[int | None]
     is_active: Mapped[bool] = mapped_column(default=True)
     practitioner: Mapped[Practitioner] = relationship()
     visit_type: Mapped[VisitType] = relationship()

@@ -30,10 +30,11 @@ from clinic_portal.models import (
 from clinic_portal.rota.blueprint import blueprint
 from clinic_portal.rota.reach import MAY_SET, actor, is_staff, practitioner_of, reachable
 from clinic_portal.rota.reading import read_day_or_none
-from clinic_portal.rota.telling import away_in_words, line_of
+from clinic_portal.rota.telling import away_in_words, line_of, pace_in_words
 from clinic_portal.rota.wishes import waiting
 from clinic_portal.scheduling.hours import rules_of
 from clinic_portal.scheduling.hours_requests import must_ask, open_wishes
+from clinic_portal.scheduling.pace import pace_of
 from clinic_portal.web import page, see_other
 from clinic_portal.wording import date_short, time_short, weekday_long
 
@@ -91,6 +92,7 @@ def week(public_id: str) -> Response:
         before_url=_week_url(practitioner, first - WEEK),
         after_url=_week_url(practitioner, first + WEEK),
         blocks=[(weekday_long(day), [line_of(rule) for rule in rules if rule.weekday == day]) for day in range(7)],
+        limits=list(pace_in_words(pace_of(db.session(), practitioner.id))),
         ahead=_ahead(practitioner, today),
         closures=[_closure_in_words(row) for row in _closures(today, today + 26 * WEEK)],
         wishes=waiting(practitioner, zone),

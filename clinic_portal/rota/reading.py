@@ -68,6 +68,11 @@ def read_number(values: Values, field: str, empty: int) -> int:
     return int(text)
 
 
+def read_number_or_none(values: Values, field: str) -> int | None:
+    """A whole number, or None when the box is empty. Raises: InvalidRequest."""
+    return read_number(values, field, 0) if values.get(field, "").strip() else None
+
+
 def read_code(values: Values, field: str, known: type, default: str) -> str:
     """One of the values of an enumeration. Raises: NotFound."""
     text = values.get(field) or default

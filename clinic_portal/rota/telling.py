@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clinic_portal import clock
@@ -19,8 +20,11 @@ from clinic_portal.models import (
     VisitTypeIds,
 )
 from clinic_portal.rota.block_form import AUDIENCES, MODES, NTH
+from clinic_portal.scheduling.pace import Pace
 from clinic_portal.visit_texts import text_of
 from clinic_portal.wording import date_short, day_and_time, minute_told, time_short, weekday_long
+
+HOUR_MIN = 60
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,27 @@ def _release(rule: AvailabilityRule) -> str:
     if rule.release_policy is ReleasePolicy.DAYS_BEFORE and not rule.release_before:
         return _("free for patients on the same day, from %(time)s on", time=time)
     return _(_RELEASE[rule.release_policy], number=rule.release_before, time=time)
+
+
+def pace_in_words(pace: Pace) -> Iterator[str]:
+    """Somebody's own limits, one after the other; nothing where there are none."""
+    if pace.most_a_day is not None:
+        yield ngettext("At most %(num)d visit a day", "At most %(num)d visits a day", pace.most_a_day)
+    for type_id, most in sorted(pace.by_type.items()):
+        kind = text_of(db.session(), type_id).name
+        yield _("%(kind)s: at most %(number)s a day", kind=kind, number=most)
+    if pace.break_min is not None and pace.break_after_min is not None:
+        yield _("A break of %(break)s after every %(work)s of work", **{
+            "break": _length(pace.break_min), "work": _length(pace.break_after_min),
+        })  # fmt: skip
+    if pace.notice_min is not None:
+        yield _("Booked by patients at least %(length)s before", length=_length(pace.notice_min))
+
+
+def _length(minutes: int) -> str:
+    if minutes % HOUR_MIN:
+        return ngettext("%(num)d minute", "%(num)d minutes", minutes)
+    return ngettext("%(num)d hour", "%(num)d hours", minutes // HOUR_MIN)
 
 
 def away_in_words(row: AvailabilityException) -> str:

@@ -18,9 +18,10 @@ from clinic_portal.models import AvailabilityException, AvailabilityRule, HoursR
 from clinic_portal.rota.blueprint import blueprint
 from clinic_portal.rota.carrying_out import carry_out
 from clinic_portal.rota.reach import MAY_SET, actor, practitioner_of
-from clinic_portal.rota.telling import away_in_words, block_in_words
+from clinic_portal.rota.telling import away_in_words, block_in_words, pace_in_words
 from clinic_portal.scheduling.hours_changes import EndAway, HoursChange, WeekChange, from_plain
 from clinic_portal.scheduling.hours_requests import agree, open_wishes, refuse, take_back
+from clinic_portal.scheduling.pace import Pace
 from clinic_portal.web import page, see_other
 from clinic_portal.wording import date_short, day_and_time, say
 
@@ -130,6 +131,9 @@ def _in_words(change: HoursChange) -> Iterator[str]:
         case EndAway():
             if (row := session.get(AvailabilityException, change.exception_id)) is not None:
                 yield _("Taken back: %(what)s", what=away_in_words(row))
+        case Pace():
+            lines = list(pace_in_words(change))
+            yield _("Limits: %(what)s", what="; ".join(lines)) if lines else _("No limits of their own any more")
         case _:
             place = session.get(Location, change.location_id) if change.location_id else None
             yield away_in_words(AvailabilityException(**change.columns(), location=place))

@@ -19,12 +19,13 @@ from clinic_portal.errors import DomainError
 from clinic_portal.models import AbsenceAct, Appointment, ContactKind, Mode, Patient, Relation
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.assignment import Candidate, day_of, rank, read_skills
+from clinic_portal.scheduling.caps import Loads, loads_of
 from clinic_portal.scheduling.claims import Piece
 from clinic_portal.scheduling.modes import offered_modes
 from clinic_portal.scheduling.planning import search_of
 from clinic_portal.scheduling.search import OwnVisit, Terms, load_terms, own_visits
 from clinic_portal.scheduling.strips import cells_touched, first_cell_from
-from clinic_portal.scheduling.times import WorkStretch, offered_starts, read_stretches, without_own_visits
+from clinic_portal.scheduling.times import WorkStretch, full_cells, offered_starts, read_stretches, without_own_visits
 
 # Another time is looked for so far after the old one.
 AHEAD = timedelta(days=14)
@@ -121,6 +122,7 @@ class Board:
         self._low = first_cell_from(max(start, terms.earliest_at), self.grid_min)
         self._high = first_cell_from(end, self.grid_min)
         self._stretches = read_stretches(session, terms, self._low, self._high)
+        self._loads = loads_of(session, terms, start, end)
         self._own = own_visits(session, terms.search, start, end + timedelta(days=1))
         self._skills = read_skills(terms)
 
@@ -162,7 +164,7 @@ class Board:
 
     def _free(self, taken: Taken) -> Iterator[tuple[WorkStretch, int]]:
         """Each stretch of work less what is given away, and where a visit may start in it."""
-        away = cells_touched(self.away.low, self.away.high, self.grid_min)
+        away, loads = cells_touched(self.away.low, self.away.high, self.grid_min), self._loads_with(taken)
         for stretch in self._stretches:
             first, count, _ = stretch.cells
             gone = [*taken.get(stretch.practitioner_id, ())]
@@ -172,8 +174,19 @@ class Board:
                 usable &= ~masks.covered(first, count, *piece)
             left = stretch._replace(usable=usable)
             doer = self.terms.doers[stretch.practitioner_id]
-            starts = offered_starts(left, doer, self.terms.step_cells)
+            full = full_cells(left, self.terms, loads)
+            starts = offered_starts(left, doer, self.terms.step_cells, full)
             yield left, without_own_visits(starts, first, doer, self._own, self.grid_min)
+
+    def _loads_with(self, taken: Taken) -> Loads:
+        """How many visits there will be on each day, as if what others are given were visits of this type."""
+        loads = Loads(self._loads.visits.copy())
+        for practitioner_id, pieces in taken.items():
+            if practitioner_id in self.terms.doers and self.terms.doers[practitioner_id].is_capped:
+                for low, _ in pieces:
+                    day = clock.local_date(masks.to_instant(low, self.grid_min), self.zone)
+                    loads.add(practitioner_id, day, self.visit.visit_type_id)
+        return loads
 
     def _chosen(self, by_cell: dict[int, list[WorkStretch]], around: list[WorkStretch], busy: list[OwnVisit],
                 *, is_elsewhere: bool) -> Iterator[Option]:  # fmt: skip

@@ -31,10 +31,11 @@ from clinic_portal.models import (
     Status,
 )
 from clinic_portal.scheduling.continuity import SEEN_LAST, USUAL, same_person
+from clinic_portal.scheduling.doers import Doer
 from clinic_portal.scheduling.limits import DAYS_A_MONTH, LONGEST_VISIT, Limits, person_of
 from clinic_portal.scheduling.picture import Kind
 from clinic_portal.scheduling.referrals import Allowance, allowances_of_all
-from clinic_portal.scheduling.search import Doer, OwnVisit, Search, Terms
+from clinic_portal.scheduling.search import OwnVisit, Search, Terms
 
 # In which role somebody asked; the desk's requests are limited by nothing that limits patients online.
 ASKED_BY = {Origin.PATIENT_ONLINE: ActorKind.PATIENT, Origin.PROXY_ONLINE: ActorKind.PROXY}

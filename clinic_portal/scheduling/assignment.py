@@ -7,7 +7,7 @@ help), load (even work relative to the time offered that day), gaps (leave no fr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import mul
@@ -21,11 +21,13 @@ from clinic_portal.catalogue import Catalogue
 from clinic_portal.errors import PatientBusy, SlotTaken
 from clinic_portal.models import ContinuityWish, Practitioner, PractitionerVisitType
 from clinic_portal.scheduling import masks
+from clinic_portal.scheduling.caps import Loads, Taking, have_room, loads_of
 from clinic_portal.scheduling.claims import Part, Piece, claim, close_dead_holds, lock_parts, without
 from clinic_portal.scheduling.continuity import USUAL
-from clinic_portal.scheduling.search import Doer, OwnVisit, Terms, own_visits
+from clinic_portal.scheduling.doers import Doer
+from clinic_portal.scheduling.search import OwnVisit, Terms, own_visits
 from clinic_portal.scheduling.strips import cells_touched
-from clinic_portal.scheduling.times import WorkStretch, offered_starts, read_stretches
+from clinic_portal.scheduling.times import WorkStretch, noticed_from, offered_starts, read_stretches
 
 SCORES = ("continuity", "scarcity", "load", "gaps")
 FAMILIAR_SCORE = {USUAL: 1.0}
@@ -87,7 +89,8 @@ def find_candidates(
     cell = masks.to_cell(starts_at, terms.grid_min)
     day = day_of(starts_at, terms)
     stretches = read_stretches(session, terms, *day, dead)
-    fitting = [stretch for stretch in stretches if _fits(stretch, terms, cell)]
+    loads = loads_of(session, terms, starts_at, starts_at)
+    fitting = [stretch for stretch in stretches if _fits(stretch, terms, cell, loads)]
     _refuse_overlap_of_patient(session, terms, starts_at, fitting)
     return rank(fitting, terms, cell, read_skills(terms), stretches, day) if fitting else []
 
@@ -122,11 +125,15 @@ def day_of(starts_at: datetime, terms: Terms) -> Piece:
     return cells_touched(min(low for low, _ in bounds), max(high for _, high in bounds), terms.grid_min)
 
 
-def _fits(stretch: WorkStretch, terms: Terms, cell: int) -> bool:
-    bit = cell - stretch.cells.first_cell
-    if not 0 <= bit < stretch.cells.cell_count:
+def _fits(stretch: WorkStretch, terms: Terms, cell: int, loads: Loads) -> bool:
+    bit, doer = cell - stretch.cells.first_cell, terms.doers[stretch.practitioner_id]
+    if not 0 <= bit < stretch.cells.cell_count or not offered_starts(stretch, doer, terms.step_cells) >> bit & 1:
         return False
-    return bool(offered_starts(stretch, terms.doers[stretch.practitioner_id], terms.step_cells) >> bit & 1)
+    starts_at = masks.to_instant(cell, terms.grid_min)
+    if starts_at < noticed_from(terms, doer):
+        return False
+    day = clock.local_date(starts_at, terms.zones[stretch.location_id])
+    return loads.has_room(doer, day, terms.search.visit_type_id)
 
 
 def _refuse_overlap_of_patient(session: Session, terms: Terms, starts_at: datetime, fitting: list[WorkStretch]) -> None:
@@ -277,9 +284,28 @@ def place(
             close_dead_holds(session, candidate.practitioner_id, low, high, terms.now, terms.grid_min)
         if old is not None and old.parts:
             lock_parts(session, [*old.parts, *candidate.parts])
-        if claim(session, candidate.parts, _to_claim(candidate, old)):
+        if claim(session, candidate.parts, _to_claim(candidate, old), _guard(session, candidate, terms)):
             return placement_of(candidate, terms, len(candidates), lost)
     raise SlotTaken
+
+
+def _guard(session: Session, candidate: Candidate, terms: Terms) -> Callable[[], bool] | None:
+    """Whether the practitioner's limits of the day leave room, asked with the cells claimed; None where they have none.
+
+    Since the candidates were found, somebody else may have got the last visit of the day at another time.
+    """
+    taking, search = taking_of(candidate, terms), terms.search
+    if not taking.doer.is_capped:
+        return None
+    moving = () if search.moving_id is None else (search.moving_id,)
+    return lambda: have_room(session, terms, [taking], moving)
+
+
+def taking_of(candidate: Candidate, terms: Terms) -> Taking:
+    """On whose day a visit would count, and as what."""
+    starts_at = masks.to_instant(candidate.visit[0], terms.grid_min)
+    day = clock.local_date(starts_at, terms.zones[candidate.location_id])
+    return Taking(terms.doers[candidate.practitioner_id], terms.search.visit_type_id, day)
 
 
 def _to_claim(candidate: Candidate, old: OldTime | None) -> list[Piece]:

@@ -6,6 +6,7 @@ rule that is open then, and to extra hours only where no rule is. Each block is 
 the left, so the same rules give the same sessions whatever days are asked for.
 
 Breaks shorten weekly hours only: somebody who offers extra hours over lunch means it. Time off and closures take all.
+Breaks to catch up come after so much work in every block, counted from its start; none ends it.
 """
 
 from __future__ import annotations
@@ -37,6 +38,13 @@ from clinic_portal.scheduling.strips import Span, Strip, cells_touched, cells_wi
 REACH = timedelta(days=4)
 
 
+class CatchUp(NamedTuple):
+    """A break of so many minutes after each so many minutes of work."""
+
+    break_min: int
+    after_min: int
+
+
 @dataclass(frozen=True)
 class PractitionerPlan:
     """All that decides when one practitioner works; locations by id."""
@@ -45,6 +53,7 @@ class PractitionerPlan:
     exceptions: Sequence[AvailabilityException]
     closures: Sequence[Closure]
     locations: Mapping[int, Location]
+    catch_up: CatchUp | None = None
 
 
 class Terms(NamedTuple):
@@ -89,6 +98,7 @@ def derive_sessions(plan: PractitionerPlan, first_day: date, last_day: date, gri
     for block in _blocks(plan, days, strip, grid_min):
         away = off | shut[block.location_id] | taken | (0 if block.terms.rule_id is None else breaks)
         is_open = masks.run(block.cell_count) & ~strip.cut(away, block.first_cell, block.cell_count)
+        is_open &= ~_catch_up(plan.catch_up, block.cell_count, grid_min)
         taken |= is_open << (block.first_cell - strip.first_cell)
         found += _pieces(block, is_open)
     return sorted(
@@ -200,6 +210,17 @@ def _break_hours(plan: PractitionerPlan, days: _Days, grid_min: int) -> Iterator
         if rule.kind is RuleKind.BREAK:
             for _, starts_at, ends_at in _occurrences(rule, plan.locations[rule.location_id].zone, days):
                 yield cells_touched(starts_at, ends_at, grid_min)
+
+
+def _catch_up(rule: CatchUp | None, cell_count: int, grid_min: int) -> int:
+    """The cells of a block in which somebody catches up. On a grid that was made coarser both take whole cells."""
+    if rule is None:
+        return 0
+    length, after = (-(-minutes // grid_min) for minutes in rule)
+    found = 0
+    for first in range(after, cell_count - length, after + length):
+        found |= masks.run(length) << first
+    return found
 
 
 def _off_hours(plan: PractitionerPlan, grid_min: int) -> Iterator[Span]:

@@ -25,6 +25,8 @@ class HandTimes:
 
     zones: dict[int, str]
     last_day: date
+    # Whether somebody's day may be full though there is time.
+    has_caps: bool = False
     inside: list[FreeTime] = field(default_factory=list)
     outside: list[FreeTime] = field(default_factory=list)
 
@@ -37,15 +39,22 @@ def search_by_hand(visit: Appointment, by: ActorKind) -> Search:
     return search
 
 
-def times_by_hand(session: Session, visit: Appointment, from_on: date | None = None) -> HandTimes:
+def times_by_hand(
+    session: Session, visit: Appointment, from_on: date | None = None, *, beyond_caps: bool = False
+) -> HandTimes:  # fmt: skip
     """The times that can be booked for a request now, from a day on.
 
+    Args: beyond_caps, whether also on days on which a practitioner has as many visits as they may have.
     Times: days are those of the place.
     Raises: NotFound and ModeNotOffered when the clinic does not offer such visits any more.
     """
-    terms, wishes = load_terms(session, search_by_hand(visit, ActorKind.STAFF)), wishes_of(visit)
+    search, wishes = search_by_hand(visit, ActorKind.STAFF), wishes_of(visit)
+    terms = load_terms(session, search)
+    has_caps = any(doer.is_capped for doer in terms.doers.values())
+    if beyond_caps and has_caps:
+        terms = load_terms(session, replace(search, beyond_caps=True))
     first, last = terms.day_range()
-    found = HandTimes(terms.zones, last)
+    found = HandTimes(terms.zones, last, has_caps)
     warned_at = terms.now + timedelta(minutes=wishes.min_warning_min)
     for times in _days(session, terms, max(first, from_on or first), last):
         is_inside = [

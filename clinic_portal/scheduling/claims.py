@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, and_, bindparam, case, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import BigInteger, and_, bindparam, case, exists, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
 from clinic_portal import clock
 from clinic_portal.database import lock_rows, run
@@ -19,6 +19,7 @@ from clinic_portal.models import (
     Hold,
     HoldEnd,
     Practitioner,
+    PractitionerVisitType,
     SessionStatus,
     UTCDateTime,
 )
@@ -41,6 +42,11 @@ class Part(NamedTuple):
         return masks.covered(self.first_cell, self.cell_count, *piece)
 
 
+# Whoever waits for such time is tried on it: see `queue.py`.
+_OPENED_NOW = case(
+    (ClinicSession.bookable_from > bindparam("now", type_=UTCDateTime), ClinicSession.bookable_from),
+    else_=bindparam("now", type_=UTCDateTime),
+)
 _CLAIM = (
     update(ClinicSession)
     .where(
@@ -62,14 +68,31 @@ _RELEASE = (
     )
     .values(
         free=ClinicSession.free.bitwise_or(bindparam("cells", type_=BigInteger)),
-        # Whoever waits for such time is tried on it: see `queue.py`.
-        opened_at=case(
-            (ClinicSession.bookable_from > bindparam("now", type_=UTCDateTime), ClinicSession.bookable_from),
-            else_=bindparam("now", type_=UTCDateTime),
-        ),
+        opened_at=_OPENED_NOW,
     )
     .execution_options(synchronize_session=False)
 )
+# The cells of any local day around a cell lie within so many of it, on the finest grid.
+CELLS_A_DAY = 26 * 60 // 5
+_HAS_CAP = or_(
+    exists().where(Practitioner.id == bindparam("whose"), Practitioner.max_visits_a_day.is_not(None)),
+    exists().where(
+        PractitionerVisitType.practitioner_id == bindparam("whose"),
+        PractitionerVisitType.max_a_day.is_not(None),
+    ),
+)
+# Sessions of one practitioner, locked in the order of their ids before they are marked.
+_MARKED = aliased(ClinicSession)
+_OF_ONE = (
+    select(_MARKED.id)
+    .where(_MARKED.practitioner_id == bindparam("whose"), _MARKED.lane == 0)
+    .order_by(_MARKED.id)
+    .with_for_update()
+)
+_AROUND = _OF_ONE.where(_MARKED.first_cell > bindparam("low"), _MARKED.first_cell < bindparam("high"), _HAS_CAP)
+_AHEAD = _OF_ONE.where(_MARKED.ends_at > bindparam("now", type_=UTCDateTime))
+_MARK = update(ClinicSession).values(opened_at=_OPENED_NOW).execution_options(synchronize_session=False)
+_OPEN_AROUND, _OPEN_AHEAD = (_MARK.where(ClinicSession.id.in_(which)) for which in (_AROUND, _AHEAD))
 _PARTS = (
     select(ClinicSession.id, ClinicSession.first_cell, ClinicSession.cell_count)
     .where(
@@ -90,8 +113,12 @@ _LOCK_PARTS = (
 )
 
 
-def claim(session: Session, parts: Iterable[Part], pieces: list[Piece]) -> bool:
-    """Take the cells of some pieces, all or nothing; False when somebody was faster.
+# Asked with the cells claimed, whether the claim may stand.
+Guard = Callable[[], bool] | None
+
+
+def claim(session: Session, parts: Iterable[Part], pieces: list[Piece], guard: Guard = None) -> bool:
+    """Take the cells of some pieces, all or nothing; False when somebody was faster, or a guard says no.
 
     # Race: the statement's own condition decides. Postgres evaluates it again after waiting for the row, so two claims
     # on different cells of one session both succeed, and two on the same cell do not.
@@ -101,16 +128,17 @@ def claim(session: Session, parts: Iterable[Part], pieces: list[Piece]) -> bool:
         for part in sorted(parts, key=lambda part: part.session_id)
         if (mask := sum(part.mask(piece) for piece in pieces))
     ]
-    return _claim_part(session, *wanted[0]) if len(wanted) == 1 else claim_masks(session, wanted)
+    is_one = len(wanted) == 1 and guard is None
+    return _claim_part(session, *wanted[0]) if is_one else claim_masks(session, wanted, guard)
 
 
-def claim_masks(session: Session, wanted: Iterable[tuple[Part, int]]) -> bool:
+def claim_masks(session: Session, wanted: Iterable[tuple[Part, int]], guard: Guard = None) -> bool:
     """Take cells of several sessions, all or nothing. Args: in the order of the sessions' ids, or two could deadlock.
 
     # Race: a savepoint gives what was taken back, with its locks, when something is not free any more.
     """
     savepoint = session.begin_nested()
-    if all(_claim_part(session, part, mask) for part, mask in wanted):
+    if all(_claim_part(session, part, mask) for part, mask in wanted) and (guard is None or guard()):
         savepoint.commit()
         return True
     savepoint.rollback()
@@ -137,10 +165,20 @@ def lock_practitioner(session: Session, practitioner_id: int) -> None:
 
 
 def release(session: Session, practitioner_id: int, lane: int, pieces: Iterable[Piece]) -> None:
-    """Give cells back; those that no session covers any more are nobody's. Call `lock_practitioner` before."""
+    """Give cells back; those that no session covers any more are nobody's. Call `lock_practitioner` before.
+
+    Where there is a limit of visits a day, all hours around are open again to whoever waits: not these cells alone.
+    """
     for piece in pieces:
+        around = {"low": piece[0] - CELLS_A_DAY - MAX_CELLS, "high": piece[1] + CELLS_A_DAY}
+        run(session, _OPEN_AROUND, {"whose": practitioner_id, "now": clock.now(), **around})
         for part in parts_of(session, practitioner_id, lane, piece):
             _changed(session, _RELEASE, part, {"cells": part.mask(piece), "now": clock.now()})
+
+
+def open_to_waiting(session: Session, practitioner_id: int) -> None:
+    """Let whoever waits be tried on all that is left of a practitioner's hours. Call `lock_practitioner` before."""
+    run(session, _OPEN_AHEAD, {"whose": practitioner_id, "now": clock.now()})
 
 
 def parts_of(session: Session, practitioner_id: int, lane: int, piece: Piece) -> list[Part]:

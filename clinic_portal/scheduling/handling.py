@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session
 from clinic_portal import clock
 from clinic_portal.audit import Actor
 from clinic_portal.database import writing
-from clinic_portal.errors import BadTransition, InvalidRequest, NotAllowed
+from clinic_portal.errors import BadTransition, InvalidRequest, NotAllowed, SlotTaken
 from clinic_portal.languages import N_
 from clinic_portal.models import Appointment, PriorityClass, Status, TriageStatus
 from clinic_portal.notifications.calls import overtake_calls
@@ -205,12 +206,13 @@ def resume_request(db: Session, *, actor: Actor, appointment_id: int) -> Appoint
 @writing
 def place_by_hand(
     db: Session, *, actor: Actor, appointment_id: int, starts_at: datetime, token: str,
-    expected_version: int | None = None,
+    expected_version: int | None = None, beyond_caps: bool = False,
 ) -> Appointment:  # fmt: skip
     """Book a time for a waiting request, as somebody at the clinic chose it; the best practitioner then takes it.
 
     The desk is not bound by the patient's wishes, nor by the limits of booking online.
 
+    Args: beyond_caps, whether somebody may get more visits than they have on one day, if nobody has room otherwise.
     Times: starts_at is an instant on the grid.
     Commits: submission, session cells, the visit, attempt, audit, messages; closes its tasks; rings.
     Raises: SlotTaken, PatientBusy, OutsideHorizon, TooSoon, InvalidRequest, BadTransition, NotAllowed, NotFound,
@@ -218,6 +220,8 @@ def place_by_hand(
     """
     _only_the_clinic(actor)
     body = {"what": "place", "appointment": appointment_id, "starts_at": starts_at.isoformat()}
+    if beyond_caps:
+        body["beyond_caps"] = "yes"
     submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
         return db.get_one(Appointment, earlier_id)
@@ -229,7 +233,14 @@ def place_by_hand(
     if visit.triage_status is TriageStatus.WAITING:
         # Whoever places it has looked at it.
         _mark_triaged(visit, actor, TriageStatus.DONE)
-    terms = load_terms(db, search_by_hand(visit, actor.kind))
-    become_visit(db, actor, visit, place(db, terms, starts_at), "place_by_hand", terms.now)
+    search, noted = search_by_hand(visit, actor.kind), None
+    try:
+        placement = place(db, load_terms(db, search), starts_at)
+    except SlotTaken:
+        if not beyond_caps:
+            raise
+        placement = place(db, load_terms(db, replace(search, beyond_caps=True)), starts_at)
+        noted = {"beyond_caps": True}
+    become_visit(db, actor, visit, placement, "place_by_hand", clock.now(), noted)
     submissions.finish(db, submission_id, visit.id)
     return visit

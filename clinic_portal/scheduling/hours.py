@@ -33,6 +33,7 @@ from clinic_portal.notifications.account_outbox import tell_account
 from clinic_portal.scheduling import session_rows, stranded, submissions
 from clinic_portal.scheduling.blocks import Away, Block, check_overlap, told_of
 from clinic_portal.scheduling.hours_changes import EndAway, HoursChange, WeekChange, days_of, to_plain
+from clinic_portal.scheduling.pace import Pace, write_pace
 from clinic_portal.scheduling.request_rows import lock_batch
 from clinic_portal.scheduling.running import state_of
 from clinic_portal.scheduling.sessions import write_sessions
@@ -61,7 +62,7 @@ def change_hours(
     expected_version: int | None = None,
     answers: Answers = NO_ANSWERS,
 ) -> Practitioner:
-    """Change the hours of a practitioner, and the sessions with them: blocks of the week, time off, or extra hours.
+    """Change a practitioner's hours, and the sessions with them: blocks of the week, time off, extra hours, or limits.
 
     Args: token, the form's own: the same again changes nothing more. expected_version, of the hours as the form showed
     them. answers, by visit, what to do with those that would be outside of the hours.
@@ -101,7 +102,9 @@ def carry_out(
             raise VersionConflict(version=version)
         write_change(session, actor, practitioner, change)
 
-    _with_all(session, actor, [practitioner_id], answers, changed, days_of(change))
+    # A visit that lies in a new break is seen all the same: nobody is moved for that.
+    keeps_all = isinstance(change, Pace)
+    _with_all(session, actor, [practitioner_id], answers, changed, days_of(change), keeps_all=keeps_all)
     return practitioner
 
 
@@ -118,6 +121,8 @@ def write_change(session: Session, actor: Actor, practitioner: Practitioner, cha
             note_away(session, actor, practitioner.id, change)
         case EndAway():
             note_back(session, actor, practitioner.id, change.exception_id)
+        case Pace():
+            write_pace(session, actor, practitioner, change)
 
 
 def note_away(session: Session, actor: Actor, practitioner_id: int, away: Away) -> AvailabilityException:
@@ -208,10 +213,12 @@ def _with_all(
     answers: Answers,
     carry_out: Callable[[], None],
     days: Days | None = None,
+    *,
+    keeps_all: bool = False,
 ) -> None:
     """Change hours and bring the sessions of everybody concerned up to date; what that leaves outside is asked about.
 
-    Args: days, the only ones that can differ; None for all.
+    Args: days, the only ones that can differ; None for all. keeps_all, whether it stays without a question.
 
     # Race: patients and visits are locked before practitioners and sessions, in the order of all services; what is
     # booked meanwhile is found after the sessions are rewritten, since a claim keeps its session until it can be read.
@@ -232,6 +239,8 @@ def _with_all(
         stranded.let_go_of_holds_outside(session, practitioner_id, grid_min)
         outside[practitioner_id] = stranded.ids_outside(session, practitioner_id, grid_min) - before[practitioner_id]
         note_change(session, actor, practitioner_id)
+    if keeps_all:
+        return
     _ask(session, outside, [id_ for ids in outside.values() for id_ in ids if id_ not in answers])
     undone = [
         visit_id

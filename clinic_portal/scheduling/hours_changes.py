@@ -9,6 +9,7 @@ from typing import Any
 
 from clinic_portal.models import Audience, ExceptionKind, Mode, Modes, ReleasePolicy, RuleKind
 from clinic_portal.scheduling.blocks import Away, Block, plain
+from clinic_portal.scheduling.pace import Pace
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class EndAway:
     exception_id: int
 
 
-HoursChange = WeekChange | Away | EndAway
+HoursChange = WeekChange | Away | EndAway | Pace
 
 
 def days_of(change: HoursChange) -> tuple[date, date] | None:
@@ -44,6 +45,8 @@ def to_plain(change: HoursChange) -> dict[str, Any]:
             return {"kind": "away", "away": plain(change)}
         case EndAway():
             return {"kind": "end_away", "exception_id": change.exception_id}
+        case Pace():
+            return {"kind": "pace", **change.plain()}
 
 
 def from_plain(values: Mapping[str, Any]) -> HoursChange:
@@ -53,6 +56,8 @@ def from_plain(values: Mapping[str, Any]) -> HoursChange:
         return WeekChange(ends, [_block(block) for block in values["adds"]])
     if values["kind"] == "away":
         return _away(values["away"])
+    if values["kind"] == "pace":
+        return Pace.from_plain(values)
     return EndAway(values["exception_id"])
 
 

@@ -16,10 +16,11 @@ from sqlalchemy.orm import Session
 from clinic_portal.models import Mode, Need
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.assignment import Candidate, Skills, day_of, rank, read_skills
+from clinic_portal.scheduling.caps import Loads, Taking, read_loads
 from clinic_portal.scheduling.claims import Piece
 from clinic_portal.scheduling.search import Search, Terms, load_terms
 from clinic_portal.scheduling.strips import cell_of
-from clinic_portal.scheduling.times import WorkStretch, offered_starts, read_stretches
+from clinic_portal.scheduling.times import WorkStretch, full_cells, offered_starts, read_stretches
 
 DAY_MIN = 24 * 60
 
@@ -83,6 +84,9 @@ class Picture:
         # What was noted as taken, by practitioner: the database may not know of it yet.
         self._blocks: dict[int, list[Piece]] = {}
         self._kinds: dict[KindKey, Kind] = {}
+        # How many visits those have on each day who have a limit, as far as it was looked at.
+        self._loads = Loads()
+        self._counted: set[int] = set()
 
     def kind(self, key: KindKey) -> Kind:
         """Everything about requests of one kind.
@@ -102,11 +106,19 @@ class Picture:
             if track.stretch.practitioner_id in terms.doers and track.stretch.location_id in terms.zones
         ]
         kind = Kind(terms, read_skills(terms), tracks)
+        self._count(terms)
         for track in tracks:
             for day in self._days(track.span):
                 kind.by_day.setdefault((track.stretch.location_id, day), []).append(track)
             self._note_starts(kind, track)
         return kind
+
+    def _count(self, terms: Terms) -> None:
+        """Count the visits of all who have a limit for such visits, once."""
+        capped = [id_ for id_, doer in terms.doers.items() if doer.is_capped and id_ not in self._counted]
+        low, high = (masks.to_instant(cell, self.grid_min) for cell in (self.low, self.high))
+        self._loads.visits.update(read_loads(self._session, terms, capped, low, high).visits)
+        self._counted.update(capped)
 
     def _tracks_of(self, terms: Terms) -> list[Track]:
         """The time of all who do such visits; what two kinds share is one and the same in both.
@@ -132,9 +144,13 @@ class Picture:
 
     def _note_starts(self, kind: Kind, track: Track) -> None:
         stretch, place = track.stretch, track.stretch.location_id
-        starts = offered_starts(stretch, kind.terms.doers[stretch.practitioner_id], kind.terms.step_cells)
-        kind.starts[track] = starts
+        starts = kind.starts[track] = self._starts(kind, track)
         kind.by_place[place] = kind.by_place.get(place, 0) | self._shifted(starts, stretch.cells.first_cell)
+
+    def _starts(self, kind: Kind, track: Track) -> int:
+        stretch, terms = track.stretch, kind.terms
+        full = full_cells(stretch, terms, self._loads)
+        return offered_starts(stretch, terms.doers[stretch.practitioner_id], terms.step_cells, full)
 
     def _shifted(self, starts: int, first_cell: int) -> int:
         """Starts of one stretch as bits of the picture."""
@@ -175,14 +191,20 @@ class Picture:
     def _on(self, kind: Kind, place: int, day: Piece) -> set[Track]:
         return {track for number in self._days(day) for track in kind.by_day.get((place, number), ())}
 
-    def take(self, candidate: Candidate) -> None:
+    def take(self, candidate: Candidate, taking: Taking) -> None:
         """Note that a visit or a hold has the candidate's cells, in everything that is known of them."""
         first, end = candidate.block
         self._blocks.setdefault(candidate.practitioner_id, []).append(candidate.block)
+        is_counted = candidate.practitioner_id in self._counted
+        if is_counted:
+            self._loads.add(candidate.practitioner_id, taking.day, taking.visit_type_id)
         for track in self._by_practitioner[candidate.practitioner_id]:
             low, high = track.span
-            if low < end and high > first:
+            is_met = low < end and high > first
+            if is_met:
                 track.take(candidate.block)
+            # The day may be full now, so also hours that it does not lie in.
+            if is_met or (is_counted and low < end + self._day and high > first - self._day):
                 for kind in self._kinds.values():
                     if track in kind.starts:
                         self._renew(kind, track)
@@ -192,9 +214,7 @@ class Picture:
         place, span = track.stretch.location_id, track.span
         around = self._days(span)
         there = masks.covered(self.low, self.high - self.low, around[0] * self._day, (around[-1] + 1) * self._day)
-        kind.starts[track] = offered_starts(
-            track.stretch, kind.terms.doers[track.stretch.practitioner_id], kind.terms.step_cells
-        )
+        kind.starts[track] = self._starts(kind, track)
         found = 0
         for other in {each for day in around for each in kind.by_day[place, day]}:
             found |= self._shifted(kind.starts[other], other.stretch.cells.first_cell)

@@ -124,9 +124,18 @@ def settle(session: Session, visit: Appointment, who_may_book: WhoMayBook) -> No
 
 
 def become_visit(
-    session: Session, actor: Actor, visit: Appointment, placement: Placement, action: str, now: datetime
+    session: Session,
+    actor: Actor,
+    visit: Appointment,
+    placement: Placement,
+    action: str,
+    now: datetime,
+    noted: dict[str, Any] | None = None,
 ) -> None:
-    """Turn a request into a booked visit whose cells are claimed, inside the caller's transaction."""
+    """Turn a request into a booked visit whose cells are claimed, inside the caller's transaction.
+
+    Args: noted, what the audit log says besides.
+    """
     before = told(visit)
     settings = load_settings(session)
     window_min = shown_window(settings, visit.mode, visit.visit_type_id)
@@ -135,7 +144,7 @@ def become_visit(
         setattr(visit, name, value)
     visit.status, visit.booked_at = Status.BOOKED, now
     leave_queue(visit)
-    note_change(session, actor, action, visit, before)
+    note_change(session, actor, action, visit, before, noted)
     note_attempt(session, visit, placement, now)
     settle(session, visit, session.get_one(VisitType, visit.visit_type_id).who_may_book)
     close_request_tasks(session, actor, [visit.id], "booked")

@@ -20,6 +20,7 @@ from clinic_portal.scheduling.assignment import Candidate, Placement, placement_
 from clinic_portal.scheduling.picture import Kind, KindKey, Picture, Track
 from clinic_portal.scheduling.search import OwnVisit, Search, Terms, days_between
 from clinic_portal.scheduling.strips import first_cell_from
+from clinic_portal.scheduling.times import noticed_from
 from clinic_portal.scheduling.wishes import suiting_starts
 
 NOTHING_FITS, WINDOW_PAST, PATIENT_GONE = "nothing_fits", "window_past", "patient_gone"
@@ -168,7 +169,9 @@ class _Look:
                 for place, starts in places.items()
                 if starts >> bit & 1
                 for track in self.picture.tracks_at(self.kind, place, cell)
-                if (doers is None or track.stretch.practitioner_id in doers) and not self._is_busy(track, cell)
+                if (doers is None or track.stretch.practitioner_id in doers)
+                and self._is_told_in_time(track, cell)
+                and not self._is_busy(track, cell)
             ]
             if fitting and cell not in self.not_at:
                 return cell, fitting
@@ -199,6 +202,13 @@ class _Look:
 
     def _suiting(self, zone: str) -> int:
         return suiting_starts(self.row, zone, self.picture.low, self.picture.high, self.terms.grid_min)
+
+    def _is_told_in_time(self, track: Track, cell: int) -> bool:
+        """Whether the practitioner's own notice allows it; the desk needs none."""
+        doer = self.terms.doers[track.stretch.practitioner_id]
+        if not doer.notice_min or self.terms.search.is_by_clinic:
+            return True
+        return masks.to_instant(cell, self.terms.grid_min) >= noticed_from(self.terms, doer)
 
     def _is_busy(self, track: Track, cell: int) -> bool:
         """Whether the patient would be in two places."""

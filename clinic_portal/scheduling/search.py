@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Boolean, bindparam, or_, select
 from sqlalchemy.orm import Session
@@ -34,9 +34,7 @@ from clinic_portal.models import (
     Mode,
     Need,
     Patient,
-    Practitioner,
     PractitionerPreference,
-    PractitionerVisitType,
     PreferenceKind,
     Status,
     VisitInvitation,
@@ -45,6 +43,7 @@ from clinic_portal.models import (
 )
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.continuity import SEEN_LAST, USUAL, same_person
+from clinic_portal.scheduling.doers import Doer, doers_of
 from clinic_portal.scheduling.limits import DAYS_A_MONTH, Limits, Rules, read_person, rules_of
 from clinic_portal.scheduling.modes import offered_modes
 from clinic_portal.scheduling.needs import GENDER_ASKED, INTERPRETED, extra_minutes, notice_for_interpreter
@@ -72,6 +71,8 @@ class Search:
     safety: SafetyAnswer | None = None
     # Whose days limit the choice, and not the clinic's horizon.
     invitation_id: int | None = None
+    # The desk, and nobody else, may give somebody more visits than they have on one day; they count all the same.
+    beyond_caps: bool = False
 
     @property
     def is_by_clinic(self) -> bool:
@@ -81,19 +82,6 @@ class Search:
         """What is kept on the visit: why it was put where it is."""
         wishes = {"location_id": self.location_id, "needs": sorted(self.needs), "continuity": self.continuity.value}
         return wishes if self.invitation_id is None else {**wishes, "invitation_id": self.invitation_id}
-
-
-class Doer(NamedTuple):
-    """A practitioner who does this visit type for this patient; lengths in cells."""
-
-    practitioner_id: int
-    visit_cells: int
-    before_cells: int
-    after_cells: int
-
-    @property
-    def blocked_cells(self) -> int:
-        return self.before_cells + self.visit_cells + self.after_cells
 
 
 @dataclass(frozen=True)
@@ -248,22 +236,6 @@ _VISIT_TYPE = select(
     VisitType.modes,
 ).where(VisitType.id == bindparam("visit_type_id"))
 _LOCATIONS = select(Location.id, Location.zone, Location.is_step_free).where(Location.is_active)
-_DOERS = (
-    select(
-        PractitionerVisitType.practitioner_id,
-        PractitionerVisitType.duration_min,
-        PractitionerVisitType.duration_new_patient_min,
-        PractitionerVisitType.buffer_before_min,
-        PractitionerVisitType.buffer_after_min,
-        Practitioner.gender,
-    )
-    .join(Practitioner, Practitioner.id == PractitionerVisitType.practitioner_id)
-    .where(
-        PractitionerVisitType.visit_type_id == bindparam("visit_type_id"),
-        PractitionerVisitType.is_active,
-        Practitioner.is_active,
-    )
-)
 
 
 def _last_seen(column: Any) -> Any:
@@ -316,7 +288,20 @@ def load_terms(session: Session, search: Search, *, as_new: bool = False, keeps_
     rules = rules_of(visit_type, text_in(found, visit_type.id).name, settings)
     limits = _limits(session, search, rules, settings, now, patient)
     zones, extra_cells = _zones(found, search), _extra_cells(search, settings, grid_min, moved)
-    doers = _doers(found, search, grid_min, never, extra_cells, is_new=not has_been_here)
+    doers = doers_of(
+        found,
+        search.visit_type_id,
+        grid_min,
+        gender_asked={GENDER_ASKED[need] for need in search.needs if need in GENDER_ASKED},
+        is_new=not has_been_here,
+        is_online=not search.is_by_clinic,
+        is_capped=not (search.beyond_caps and search.is_by_clinic),
+    )
+    doers = {
+        id_: doer._replace(visit_cells=doer.visit_cells + extra_cells)
+        for id_, doer in doers.items()
+        if id_ not in never
+    }
     same_id = same_person(familiar) if moved is None else moved.practitioner_id
     if search.continuity is ContinuityWish.SAME_ONLY:
         doers = {id_: doer for id_, doer in doers.items() if id_ == same_id}
@@ -426,21 +411,6 @@ def _zones(found: Catalogue, search: Search) -> dict[int, str]:
     if not zones:
         raise NotFound(N_("No place fits what was asked for."))
     return zones
-
-
-def _doers(
-    found: Catalogue, search: Search, grid_min: int, never: set[int], extra_cells: int, *, is_new: bool
-) -> dict[int, Doer]:
-    asked = {GENDER_ASKED[need] for need in search.needs if need in GENDER_ASKED}
-    doers = {}
-    for practitioner_id, usual, new, before, after, gender in found.rows(_DOERS, visit_type_id=search.visit_type_id):
-        if practitioner_id in never or (asked and gender not in asked):
-            continue
-        minutes = (new if is_new else usual, before, after)
-        # Whole cells that cover the minutes.
-        doer = Doer(practitioner_id, *(-(-each // grid_min) for each in minutes))
-        doers[practitioner_id] = doer._replace(visit_cells=doer.visit_cells + extra_cells)
-    return doers
 
 
 def _patient(session: Session, search: Search) -> Sequence[Any]:

@@ -20,6 +20,8 @@ from clinic_portal.notifications.outbox import tell_booked_together
 from clinic_portal.notifications.request_outbox import Told, tell_of_requests
 from clinic_portal.scheduling import claims
 from clinic_portal.scheduling.askers import Asker, read_askers
+from clinic_portal.scheduling.assignment import taking_of
+from clinic_portal.scheduling.caps import Taking, have_room
 from clinic_portal.scheduling.claims import Part
 from clinic_portal.scheduling.modes import way_to_meet
 from clinic_portal.scheduling.offer_times import BOOK_FIRST
@@ -69,7 +71,7 @@ def serve(session: Session, rows: list[Appointment], now: datetime, outlook: Out
             outcomes = batch.planned(outlook.renewed(session))
         _clear_dead_holds(session, outcomes, now)
         wanted = _wanted(outcomes)
-        if claims.claim_masks(session, wanted):
+        if claims.claim_masks(session, wanted, _guard(session, outcomes)):
             _write(session, outcomes, now, settings, turn)
             return
         if turn:
@@ -123,7 +125,7 @@ def _taken(
     if isinstance(what, Nothing):
         return Outcome(row, what)
     found = what.found if isinstance(what, ToOffer) else what
-    picture.take(found.candidate)
+    picture.take(found.candidate, taking_of(found.candidate, found.terms))
     if isinstance(what, ToOffer):
         book.open_until[row.patient_id] = what.expires_at
         placement = found.placement()
@@ -186,6 +188,30 @@ def _wanted(outcomes: Iterable[Outcome]) -> list[tuple[Part, int]]:
                 if mask := part.mask(found.candidate.block):
                     wanted[part] = wanted.get(part, 0) | mask
     return sorted(wanted.items())
+
+
+def _guard(session: Session, outcomes: Iterable[Outcome]) -> claims.Guard:
+    """Whether the practitioners' limits of a day leave room for the whole batch; None where nobody has any."""
+    takings = [(found.terms, taking) for each in outcomes if (found := _found(each)) and (taking := _taking(each))]
+    if not takings:
+        return None
+    terms = takings[0][0]
+    return lambda: have_room(session, terms, [taking for _, taking in takings])
+
+
+def _taking(outcome: Outcome) -> Taking | None:
+    """What an outcome would add to a day that has a limit; nothing where the visit is on that day already."""
+    found, row = _found(outcome), outcome.row
+    if found is None:
+        return None
+    taking = taking_of(found.candidate, found.terms)
+    zone = found.terms.zones[found.candidate.location_id]
+    is_there = (
+        row.starts_at is not None
+        and row.practitioner_id == taking.doer.practitioner_id
+        and clock.local_date(row.starts_at, zone) == taking.day
+    )
+    return taking if taking.doer.is_capped and not is_there else None
 
 
 def _write(session: Session, outcomes: Sequence[Outcome], now: datetime, settings: Settings, lost_races: int) -> None:

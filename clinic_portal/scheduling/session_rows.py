@@ -29,7 +29,7 @@ from clinic_portal.models import (
     VisitTypeIds,
 )
 from clinic_portal.scheduling import masks
-from clinic_portal.scheduling.availability import REACH, PlannedSession, PractitionerPlan, Terms
+from clinic_portal.scheduling.availability import REACH, CatchUp, PlannedSession, PractitionerPlan, Terms
 from clinic_portal.scheduling.strips import Span, Strip, cells_touched
 
 DAY = timedelta(days=1)
@@ -90,7 +90,13 @@ def load_plan(session: Session, practitioner_id: int, first_day: date, last_day:
         exceptions=session.scalars(_EXCEPTIONS, values, execution_options=fresh).all(),
         closures=session.scalars(_CLOSURES, values, execution_options=fresh).all(),
         locations={location.id: location for location in session.scalars(_LOCATIONS, execution_options=fresh)},
+        catch_up=_catch_up(session, practitioner_id),
     )
+
+
+def _catch_up(session: Session, practitioner_id: int) -> CatchUp | None:
+    break_min, after_min = session.execute(_CATCH_UP, {"practitioner_id": practitioner_id}).one()
+    return CatchUp(break_min, after_min) if break_min and after_min else None
 
 
 def last_day(session: Session, practitioner_id: int) -> date:
@@ -181,6 +187,7 @@ def _taken(session: Session, practitioner_id: int, strip: Strip, grid_min: int) 
 
 _WHOSE: BindParameter[int] = bindparam("practitioner_id")
 _PRACTITIONER = select(Practitioner.is_active).where(Practitioner.id == _WHOSE).with_for_update(key_share=True)
+_CATCH_UP = select(Practitioner.break_min, Practitioner.break_after_min).where(Practitioner.id == _WHOSE)
 _RULES = select(AvailabilityRule).where(AvailabilityRule.practitioner_id == _WHOSE)
 _EXCEPTIONS = select(AvailabilityException).where(
     AvailabilityException.practitioner_id == _WHOSE,

@@ -26,9 +26,11 @@ from clinic_portal.models import (
     lets_in,
 )
 from clinic_portal.scheduling import masks
+from clinic_portal.scheduling.caps import Loads, loads_of
 from clinic_portal.scheduling.claims import Part, Piece, held_pieces, not_binding_holds, open_holds, piece_of
+from clinic_portal.scheduling.doers import Doer
 from clinic_portal.scheduling.masks import Stretch
-from clinic_portal.scheduling.search import Doer, OwnVisit, Search, Terms, load_terms, own_visits
+from clinic_portal.scheduling.search import OwnVisit, Search, Terms, load_terms, own_visits
 from clinic_portal.scheduling.strips import first_cell_from
 from clinic_portal.unchanged import kept_while_unchanged
 
@@ -176,10 +178,22 @@ def _stretch(group: list[Row], open_pieces: dict[int, list[Piece]]) -> WorkStret
     return WorkStretch(practitioner, place, Stretch(start, length, free), usable, tuple(parts))
 
 
-def offered_starts(stretch: WorkStretch, doer: Doer, step_cells: int) -> int:
-    """Bit i is set where a visit (not its buffer) may start: cells enough, on a start step or the last that fits."""
+def offered_starts(stretch: WorkStretch, doer: Doer, step_cells: int, full: int = 0) -> int:
+    """Bit i is set where a visit (not its buffer) may start: cells enough, on a start step or the last that fits.
+
+    Args: full, the cells of days on which they have as many visits as they may have.
+    """
     blocks = masks.starts(stretch.usable, doer.blocked_cells)
-    return _allowed(blocks, stretch.cells.first_cell, stretch.cells.cell_count, doer, step_cells) if blocks else 0
+    if not blocks:
+        return 0
+    return _allowed(blocks, stretch.cells.first_cell, stretch.cells.cell_count, doer, step_cells) & ~full
+
+
+def full_cells(stretch: WorkStretch, terms: Terms, loads: Loads) -> int:
+    """The cells of a stretch of work in days on which its practitioner has as many such visits as they may have."""
+    doer, zone = terms.doers[stretch.practitioner_id], terms.zones[stretch.location_id]
+    cells = stretch.cells.first_cell, stretch.cells.end_cell
+    return loads.full_cells(doer, terms.search.visit_type_id, cells, zone, terms.grid_min)
 
 
 def _allowed(blocks: int, first_cell: int, cell_count: int, doer: Doer, step_cells: int) -> int:
@@ -209,9 +223,16 @@ def _starts_by_place(session: Session, terms: Terms, low: datetime, high: dateti
     found = dict.fromkeys(terms.zones, 0)
     for (place, first, length, doer), blocks in _blocks_alike(session, terms, base, base + count).items():
         starts = _allowed(blocks, first, length, doer, terms.step_cells)
+        if doer.notice_min:
+            starts &= -1 << max(first_cell_from(noticed_from(terms, doer), terms.grid_min) - first, 0)
         starts = without_own_visits(starts, first, doer, own, terms.grid_min)
         found[place] |= starts << (first - base) if first >= base else starts >> (base - first)
     return {place: (mask & masks.run(count), base) for place, mask in found.items()}
+
+
+def noticed_from(terms: Terms, doer: Doer) -> datetime:
+    """No visit with a practitioner may start before this. The clinic's own notice is looked at elsewhere."""
+    return terms.now + timedelta(minutes=doer.notice_min)
 
 
 # A place, first cell and number of cells, and the lengths of the visits: all that decides where visits may start.
@@ -240,7 +261,8 @@ def _blocks_alike(session: Session, terms: Terms, low: int, high: int) -> dict[A
     if (known := _known_blocks(kept, terms, low, high)) is not None:
         return known
     asked, holds = _asked(terms, low, high), open_holds(session)
-    blocks = _count_alike(_read(session, terms, asked), terms, _open_pieces(session, terms, holds))
+    loads = loads_of(session, terms, *(masks.to_instant(cell, terms.grid_min) for cell in (low, high)))
+    blocks = _count_alike(_read(session, terms, asked), terms, _open_pieces(session, terms, holds), loads)
     if terms.search.moving_id is None:
         found = KeptBlocks(blocks, terms.now, _right_until(session, terms, asked, holds), _keepers(holds))
         if found.is_right_for(terms):
@@ -271,17 +293,27 @@ def _right_until(session: Session, terms: Terms, asked: dict[str, Any], holds: I
     return min(instants)
 
 
-def _count_alike(rows: Iterable[Any], terms: Terms, open_pieces: dict[int, list[Piece]]) -> dict[Alike, int]:
+def _count_alike(
+    rows: Iterable[Any], terms: Terms, open_pieces: dict[int, list[Piece]], loads: Loads
+) -> dict[Alike, int]:  # fmt: skip
     found: dict[Alike, int] = {}
-    # The same lengths are the same doer here, whoever it is.
-    alike = {id_: (doer._replace(practitioner_id=0), doer.blocked_cells) for id_, doer in terms.doers.items()}
+    # The same lengths and notice are the same doer here, whoever it is.
+    alike = {
+        id_: (doer._replace(practitioner_id=0, most_a_day=None, most_of_type=None), doer.blocked_cells)
+        for id_, doer in terms.doers.items()
+    }
     for group in _joined(rows, terms):
         practitioner, place, first, length, usable, _ = group[0]
         if len(group) > 1 or practitioner in open_pieces:
             stretch = _stretch(group, open_pieces)
             length, usable = stretch.cells.cell_count, stretch.usable
         doer, needed = alike[practitioner]
-        if blocks := masks.starts(usable, needed):
+        blocks = masks.starts(usable, needed)
+        if blocks and (own := terms.doers[practitioner]).is_capped:
+            cells = first, first + length
+            full = loads.full_cells(own, terms.search.visit_type_id, cells, terms.zones[place], terms.grid_min)
+            blocks &= ~(full >> own.before_cells)
+        if blocks:
             key = (place, first, length, doer)
             found[key] = found.get(key, 0) | blocks
     return found
