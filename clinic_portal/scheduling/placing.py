@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import insert
@@ -69,12 +71,16 @@ def put_elsewhere(
     action: str,
     now: datetime,
     wishes: dict[str, Any] | None = None,
+    *,
+    noted: Mapping[str, Any] = MappingProxyType({}),
+    tells_patient: bool = True,
 ) -> None:
     """Give a booked visit another time or practitioner, whose cells are claimed, inside the caller's transaction.
 
     The old cells go back, everybody concerned is told once, and whoever waits may have them.
 
-    Args: action, what the audit log calls it; wishes, why it was put there, if that has changed.
+    Args: action, what the audit log calls it, and `noted`, what it says besides; wishes, why it was put there, if that
+    has changed; tells_patient, false when somebody at the clinic has told them.
     """
     before = columns_of(visit, TOLD)
     old_starts_at, old_practitioner_id, old_location_id = visit.starts_at, visit.practitioner_id, visit.location_id
@@ -93,12 +99,13 @@ def put_elsewhere(
     visit.wishes = visit.wishes if wishes is None else wishes
     session.flush()
     note_attempt(session, visit, placement, now)
-    after = columns_of(visit, TOLD)
+    after = {**columns_of(visit, TOLD), **noted}
     record(session, actor, action, visit, before=before, after=after, patient_id=visit.patient_id)
     arrange_interpreter(session, visit)
     look_at_visit(session, visit)
     outbox.tell_moved(session, visit, old_starts_at=old_starts_at, old_practitioner_id=old_practitioner_id,
-                      old_location_id=old_location_id, old_window_min=old_window_min)  # fmt: skip
+                      old_location_id=old_location_id, old_window_min=old_window_min,
+                      tells_patient=tells_patient)  # fmt: skip
     wake_queue()
 
 

@@ -1,0 +1,235 @@
+"""The calendar as it is drawn: a board for each zone of the clinic's places, with a column for each clinician."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from clinic_portal import clock, wording
+from clinic_portal.backoffice import options, places, words
+from clinic_portal.backoffice.calendar_asked import Asked
+from clinic_portal.backoffice.calendar_columns import (
+    HOUR_ROWS,
+    ROW_MIN,
+    Column,
+    Frame,
+    Hours,
+    Item,
+    column,
+    wall_minute,
+)
+from clinic_portal.backoffice.calendar_rows import Rows, Window, read_rows
+from clinic_portal.clock import DAY_MIN
+from clinic_portal.database import db
+from clinic_portal.models import Audience, Confirmation, Mode, Status
+from clinic_portal.models.people import years_between
+from clinic_portal.scheduling.needs import told_at_clinic
+from clinic_portal.settings import load_settings
+
+# The weekday on which it begins; Monday is 0.
+WEEKEND = 5
+# From when to when a board without any hours runs.
+USUAL_HOURS = (8, 18)
+# How much must have passed before somebody is said to wait, or to be late; and the steps in which it is said, so that
+# a page that nobody changed stays as it is.
+SAID_FROM_MIN, SAID_STEP_MIN = 5, 5
+# What a visit is just now, in words; each has a sign of its own.
+STATE = {
+    "booked": "Booked",
+    "due": "Not here yet",
+    "unknown": "No outcome yet",
+    "arrived": "Arrived",
+    "called": "With the clinician",
+    "fulfilled": "Seen",
+    "noshow": "Did not come",
+}
+BY_MODE = {Mode.PHONE: "Phone", Mode.VIDEO: "Video", Mode.HOME: "At home"}
+OFF_WORDS = {"off": "Not working", "break": "Break", "away": "Away", "closed": "Closed"}
+
+
+@dataclass(frozen=True)
+class Board:
+    """Columns that share one clock."""
+
+    frame: Frame
+    place_names: str
+    columns: list[Column]
+    # The row of the present on the board's days, if it is on the board.
+    now_row: int | None
+
+    @property
+    def hours(self) -> Iterator[tuple[int, str]]:
+        """Each full hour: its row, and what the clock shows."""
+        for hour in range(self.frame.first_hour, self.frame.last_hour):
+            yield (hour - self.frame.first_hour) * HOUR_ROWS + 1, wording.minute_told(hour * 60)
+
+    @property
+    def height(self) -> int:
+        """In hours."""
+        return self.frame.last_hour - self.frame.first_hour
+
+    @property
+    def most_hours(self) -> int:
+        """How many stretches of work the heading of a column tells of at most."""
+        return min(max((len(each.hours) for each in self.columns), default=0), 4)
+
+    @property
+    def today(self) -> date:
+        return clock.local_date(self.frame.now, self.frame.zone)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Everything that the boards show."""
+
+    boards: list[Board]
+    closures: list[str]
+    needs: dict[int, list[str]]
+    now: datetime
+
+
+def draw(asked: Asked, limit: frozenset[int] | None, clinicians: Sequence[Any]) -> Drawn:
+    """Read and lay out what somebody looks at. Args: limit, the only places that may be looked at."""
+    seen = [place for place in places.places_within(limit) if asked.place in (None, place)]
+    rows = read_rows(_window(asked, limit, clinicians, [place.zone for place in seen]))
+    now, ids = clock.now(), {row.public_id: row.id for row in clinicians}
+    rank = {ids[each]: index for index, each in enumerate(asked.picked or ids)}
+    boards = [
+        board
+        for zone, place_ids in places.by_zone(seen).items()
+        if (board := _board(asked, rows, zone, place_ids, rank, now)).columns
+    ]
+    needs = {row.id: told_at_clinic(row, rows.needs.get(row.patient_id, {})) for row in rows.visits}
+    return Drawn(boards, [_closed(row) for row in rows.closures], needs, now)
+
+
+def _window(asked: Asked, limit: frozenset[int] | None, clinicians: Sequence[Any], zones: list[str]) -> Window:
+    days = asked.days
+    bounds = [(clock.day_bounds(days[0], zone)[0], clock.day_bounds(days[-1], zone)[1]) for zone in zones]
+    narrowed = limit if asked.place is None else frozenset({asked.place.id})
+    picked = frozenset(row.id for row in clinicians if row.public_id in asked.picked) if asked.picked else None
+    return Window(
+        min((low for low, _ in bounds), default=clock.ALWAYS),
+        max((high for _, high in bounds), default=clock.ALWAYS),
+        days[0],
+        days[-1],
+        load_settings(db.session()).number("grid_min"),
+        narrowed,
+        picked,
+    )
+
+
+def _board(
+    asked: Asked, rows: Rows, zone: str, place_ids: list[int], rank: dict[int, int], now: datetime
+) -> Board:
+    busy = [row for row in (*rows.sessions, *rows.visits) if row.location_id in place_ids]
+    frame = _frame(asked.days, busy, zone, now, rows.window.grid_min)
+    keys = _week_keys(asked, busy, rank, zone) if asked.is_week else _day_keys(asked, busy, place_ids, rank, zone)
+    columns = [column(frame, rows, who, where, on) for who, where, on in keys]
+    names = options.names()["locations"]
+    return Board(frame, ", ".join(names[each] for each in place_ids), columns, _now_row(frame, asked.days))
+
+
+def _frame(days: list[date], busy: Iterable[Any], zone: str, now: datetime, grid_min: int) -> Frame:
+    """From the first hour in which anything begins to the last in which anything ends, on any of the days."""
+    first, last = DAY_MIN, 0
+    for row in busy:
+        for day in (clock.local_date(row.starts_at, zone), clock.local_date(row.ends_at, zone)):
+            if day in days:
+                low, high = wall_minute(row.starts_at, day, zone), wall_minute(row.ends_at, day, zone)
+                first, last = min(first, low), max(last, high, low + 1)
+    if first >= last:
+        return Frame(zone, now, grid_min, *USUAL_HOURS)
+    return Frame(zone, now, grid_min, first // 60, min(-(-last // 60), 24))
+
+
+def _day_keys(
+    asked: Asked, busy: Iterable[Any], place_ids: list[int], rank: dict[int, int], zone: str
+) -> list[tuple[int, int | None, date]]:
+    """Who works where that day: by place, then by name, or as they were picked."""
+    low, high = clock.day_bounds(asked.day, zone)
+    found = {
+        (row.practitioner_id, row.location_id) for row in busy if row.starts_at < high and row.ends_at > low
+    }
+    ordered = sorted(found, key=lambda one: (place_ids.index(one[1]), rank[one[0]]))
+    return [(who, where, asked.day) for who, where in ordered]
+
+
+def _week_keys(
+    asked: Asked, busy: Sequence[Any], rank: dict[int, int], zone: str
+) -> list[tuple[int, int | None, date]]:
+    """Each day of the week for each who was picked and works; a weekend only where somebody works."""
+    whose = sorted({row.practitioner_id for row in busy}, key=rank.__getitem__)
+    worked = {clock.local_date(at, zone) for row in busy for at in (row.starts_at, row.ends_at - timedelta(minutes=1))}
+    return [(who, None, on) for on in asked.days if on.weekday() < WEEKEND or on in worked for who in whose]
+
+
+def _now_row(frame: Frame, days: list[date]) -> int | None:
+    today = clock.local_date(frame.now, frame.zone)
+    row = (wall_minute(frame.now, today, frame.zone) - frame.first_hour * 60) // ROW_MIN + 1
+    return row if today in days and 1 <= row <= frame.row_count else None
+
+
+def _closed(row: Any) -> str:
+    where = "all locations" if row.location_id is None else options.names()["locations"][row.location_id]
+    days = words.day(row.first_on)
+    return f"Closed: {row.name}, {where}, {days if row.first_on == row.last_on else f'{days} to {words.day(row.last_on)}'}"
+
+
+# What stands in an item
+
+
+def state_of(visit: Any, now: datetime) -> str:
+    """What a visit is just now, as a key of `STATE`."""
+    if visit.status is Status.BOOKED:
+        if visit.ends_at <= now:
+            return "unknown"
+        return "due" if _minutes(visit.starts_at, now) else "booked"
+    return "called" if visit.status is Status.ARRIVED and visit.called_at is not None else str(visit.status.value)
+
+
+def told_state(visit: Any, now: datetime) -> str:
+    """The state in words, with how long somebody waits or is late."""
+    state = state_of(visit, now)
+    if state == "due":
+        return f"{STATE[state]}, {_minutes(visit.starts_at, now)} min late"
+    if state == "arrived" and (waits := _minutes(max(visit.arrived_at, visit.starts_at), now)):
+        return f"{STATE[state]}, waits {waits} min"
+    return STATE[state]
+
+
+def _minutes(since: datetime, now: datetime) -> int:
+    passed = int((now - since) / timedelta(minutes=1))
+    return passed - passed % SAID_STEP_MIN if passed >= SAID_FROM_MIN else 0
+
+
+def is_movable(visit: Any) -> bool:
+    """Whether a visit can be given another time."""
+    return bool(visit.status is Status.BOOKED)
+
+
+def marks_of(visit: Any, needs: Iterable[str], item: Item) -> list[str]:
+    """What must be known of a visit at a glance."""
+    found = [] if item.visit.lane == 0 else ["Squeezed in"]
+    found += ["Outside the hours"] if item.is_outside else []
+    found += [] if visit.was_here else ["First visit"]
+    found += [BY_MODE[visit.mode]] if visit.mode in BY_MODE else []
+    found += needs
+    found += ["Says they will come"] if visit.confirmation is Confirmation.CONFIRMED else []
+    found += ["Private"] if visit.is_private else []
+    return [*found, "Note"] if visit.has_note else found
+
+
+def age_of(visit: Any, on: date) -> str:
+    """Whole years on that day, or nothing when the birth date is not known."""
+    return "" if visit.birth_on is None else str(years_between(visit.birth_on, on))
+
+
+def kept_back(item: Item | Hours, zone: str) -> str:
+    """For whom time is, and until when others cannot book it."""
+    whom = "" if item.audience is Audience.PUBLIC else words.AUDIENCE[item.audience]
+    until = "" if item.released_at is None else f"kept back until {words.moment(item.released_at, zone)}"
+    told = ", ".join(filter(None, (whom, until)))
+    return told[:1].upper() + told[1:]
