@@ -180,6 +180,13 @@ function moveNow() {
   lines.forEach((line) => { line.className = line.className.replace(/\br\d+/, `r${now}`); });
 }
 
+function showNow() {
+  box.querySelectorAll(".cal-scroll").forEach((scroll) => {
+    const line = scroll.querySelector(".cal-axis .cal-now");
+    if (line) scroll.scrollTop = line.offsetTop - scroll.clientHeight / 3;
+  });
+}
+
 document.addEventListener("pointerdown", beginDrag);
 document.addEventListener("pointermove", goOnDragging);
 document.addEventListener("pointerup", endDrag);
@@ -192,4 +199,5 @@ document.addEventListener("focusin", (event) => event.target.closest?.(".cal-lis
 document.addEventListener("htmx:before:request", (event) => drag && event.preventDefault());
 document.addEventListener("htmx:after:settle", oneStop);
 setInterval(moveNow, MINUTE_MS);
+showNow();
 oneStop();
