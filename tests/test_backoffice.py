@@ -45,7 +45,8 @@ PATIENT_FORMS = ("patient-ask", "patient-codes", "patient-invite", "patient-need
 OTHER_FORMS = ("todo/try", "todo/done", "todo/later", "appointments/private", "visit-type", "location", "setting",
                "accounts/reset")  # fmt: skip
 REQUEST_FORMS = ("requests/details", "requests/times", "invitations")
-FORMS = {f"/backoffice/{name}/" for name in (*PATIENT_FORMS, *OTHER_FORMS, *REQUEST_FORMS)}
+CALENDAR_FORMS = ("calendar/book", "calendar/move", "calendar/cancel")
+FORMS = {f"/backoffice/{name}/" for name in (*PATIENT_FORMS, *OTHER_FORMS, *REQUEST_FORMS, *CALENDAR_FORMS)}
 ACCOUNTS = ("/backoffice/accounts/", "/backoffice/accounts/details/")
 OF_ADMINS = (
     "/backoffice/audit/",

@@ -46,6 +46,7 @@ from clinic_portal.scheduling.needs import needs_of
 from clinic_portal.scheduling.search import Search, load_terms
 from clinic_portal.web.errors import status_of
 
+ELSEWHERE = "You do not work at the place where this clinician is then."
 # As many people of one name or birth date as are listed.
 MOST_FOUND = 20
 PHONES = (ContactKind.MOBILE, ContactKind.LANDLINE)
@@ -153,6 +154,8 @@ class BookForm:
         try:
             terms = load_terms(db.session(), search)
             room = find_room(db.session(), terms, spot)
+            if self.page.limit is not None and room.location_id not in self.page.limit:
+                raise NotAllowed(ELSEWHERE)
         except DomainError as error:
             text = problem_of(error, self._name(), self._zone(), FIELDS)["text"]
             return Choice(row.public_id, row.name, f"Does not fit. {text}", fits=False)
@@ -165,9 +168,9 @@ class BookForm:
         mode = _mode(form.get("mode", ""))
         if mode is None:
             raise InvalidRequest("Choose how the patient is seen.", field="mode")
-        visit_type_id = db.session.scalar(
-            select(VisitType.id).where(VisitType.public_id == form.get("visit_type", "").replace("\0", ""))
-        )
+        chosen = form.get("visit_type", "")
+        known = select(VisitType.id).where(VisitType.public_id == (chosen if chosen.isprintable() else ""))
+        visit_type_id = db.session.scalar(known)
         if visit_type_id is None:
             raise InvalidRequest("Choose a visit type.", field="visit_type")
         try:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import joinedload
 from clinic_portal import clock
 from clinic_portal.backoffice import options, words
 from clinic_portal.backoffice.access import note_opening
-from clinic_portal.backoffice.calendar_book import told
+from clinic_portal.backoffice.calendar_book import ELSEWHERE, told
 from clinic_portal.backoffice.calendar_spot import (
     SHAPE,
     Typed,
@@ -176,7 +176,7 @@ class MoveForm(VisitForm):
         """What the visit would be there. Raises: whatever stands in its way."""
         room, terms = find_room_to_move(db.session(), self.visit, spot)
         if self.page.limit is not None and room.location_id not in self.page.limit:
-            raise InvalidRequest("You do not work at the place where this clinician is then.", field="clinician")
+            raise InvalidRequest(ELSEWHERE, field="clinician")
         ends_at, zone = masks.to_instant(room.visit[1], terms.grid_min), terms.zones[room.location_id]
         who = db.session.get_one(Practitioner, spot.practitioner_id)
         return New(
