@@ -96,6 +96,12 @@ class VisitsOutside(DomainError):
     code = "visits_outside"
 
 
+class PlanChanged(DomainError):
+    """Some of this plan cannot be done any more, or is new. Look at what is marked, and apply it again."""
+
+    code = "plan_changed"
+
+
 class OfferGone(DomainError):
     """This time is no longer kept for you."""
 

@@ -142,6 +142,8 @@ _SETTINGS = (
     Definition("video_rooms", "", "address",
                "the clinic's video rooms, with `{room}` for the name of each visit's own; empty: no video",
                is_valid=_rooms),
+    Definition("late_message_min", 30, "minutes", "a session that runs at least so late is told by mail to those who "
+               "are still to come; 0: never", is_valid=_whole(0, 240)),
     Definition("reminders", "3d 1d", "days and hours", "how long before a visit reminders come, or `none`", True,
                _offsets),
     Definition("reminders_remote", "1h", "days and hours", "further ones for visits by phone or video, or `none`", True,
@@ -152,6 +154,8 @@ _SETTINGS = (
                is_valid=_whole(1, 60)),
     Definition("staff_hold_min", 5, "minutes", "how long the desk keeps a time while on the phone",
                is_valid=_whole(1, 60)),
+    Definition("absence_undo_min", 2, "minutes", "how long the plan of an absence can be undone; so long its messages "
+               "wait; 0: they leave at once", is_valid=_whole(0, 60)),
     Definition("invitation_days", 14, "days", "how long a patient can use a code from the clinic",
                is_valid=_whole(1, 90)),
     Definition("desk_days", "12345", "weekdays", "on which requests are answered, Monday is 1", is_valid=_weekdays),
@@ -191,6 +195,8 @@ _SETTINGS = (
                is_valid=_whole(0, 30)),
     Definition("second_factor", "staff", "who", "who must show more than a password: `staff` (and clinicians) or `off`",
                is_valid=lambda value: value in ("staff", "off")),
+    Definition("hours_approval", "none", "words", "whether clinicians’ own changes of hours wait until staff agree: "
+               "`needed` or `none`", is_valid=lambda value: value in ("needed", "none")),
     Definition("doctor_feed_titles", "neutral", "words", "what a clinician’s own calendar calls visits: `neutral`, or "
                "`visit_type` but for sensitive ones", is_valid=lambda value: value in ("neutral", "visit_type")),
     Definition("patient_timeout_min", 20, "minutes", "patients who do nothing for this long are signed out",

@@ -66,6 +66,8 @@ OWN_VISITS = Door("chen", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, FINE, *[NOT_FOR_YOU
 # Hours: whose they are, and the staff of the places where they work.
 EVERYBODYS_HOURS = Door("chen", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, *[FINE] * 4)
 HOURS = Door("chen", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, FINE, FINE, NOT_FOUND, FINE, NOT_FOUND)
+# A wish for other hours is taken back by whoever asked.
+OWN_WISH = Door("chen", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, FINE, NOT_FOR_YOU, NOT_FOUND, NOT_FOR_YOU, NOT_FOUND)
 CLOSED_DAYS = Door("erin", SIGN_IN, *[NOT_FOR_YOU] * 3, FINE, NOT_FOR_YOU, FINE)
 DESK = Door("erin", SIGN_IN, NOT_FOR_YOU, NOT_FOR_YOU, NOT_FOR_YOU, FINE, FINE, FINE)
 # One record, at one place.
@@ -76,6 +78,7 @@ CHOICE = "patient={person}&visit_type={visit_type}&mode=in_person&place=any&need
 ACUTE = "patient={person}&visit_type={acute}"
 
 WISHES = "weekdays=0&weekdays=3&parts=morning&warning=60&first=ask"
+ABSENCE = "clinician={practitioner}&from=2026-03-03&starts=09:00&until=2026-03-03&ends=12:00"
 ADDRESSES: dict[str, Door] = {
     "/": PUBLIC,
     "/healthz": PUBLIC,
@@ -204,6 +207,10 @@ ADDRESSES: dict[str, Door] = {
     "/hours/{practitioner}/blocks/{block}": HOURS,
     "/hours/{practitioner}/blocks/{block}/end": HOURS,
     "/hours/{practitioner}/away/{away}/end": HOURS,
+    "/hours/{practitioner}/wishes/{wish}": DESK_OF_PLACE,
+    "/hours/{practitioner}/wishes/{wish}/agree": DESK_OF_PLACE,
+    "/hours/{practitioner}/wishes/{wish}/refuse": DESK_OF_PLACE,
+    "/hours/{practitioner}/wishes/{wish}/take-back": OWN_WISH,
     "/hours/closed": CLOSED_DAYS,
     "/hours/closed/{closure}/end": CLOSED_DAYS,
     "/hours/closed/holidays": CLOSED_DAYS,
@@ -231,6 +238,10 @@ ADDRESSES: dict[str, Door] = {
     "/backoffice/patient-ask/?id={person}&invitation={invitation}": DESK,
     "/backoffice/patient-invite/?id={person}": DESK,
     "/backoffice/sessions/": DESK,
+    "/backoffice/away/": DESK,
+    f"/backoffice/away/plan/?{ABSENCE}": DESK_OF_PLACE,
+    "/backoffice/away/details/?id={absence}": DESK_OF_PLACE,
+    "/backoffice/away/undo/?id={absence}": DESK_OF_PLACE,
     "/backoffice/patients/": DESK,
     "/backoffice/patients/details/?id={person}": DESK,
     "/backoffice/patient-needs/?id={person}": DESK,

@@ -17,6 +17,8 @@ from clinic_portal import links
 from clinic_portal.accounts import sign_ins, tokens
 from clinic_portal.database import db, writing
 from clinic_portal.models import (
+    Absence,
+    AbsenceReason,
     Account,
     Appointment,
     AvailabilityException,
@@ -30,6 +32,8 @@ from clinic_portal.models import (
     FeedKind,
     Hold,
     HoldKind,
+    HoursRequest,
+    HoursRequestStatus,
     Location,
     Mode,
     Offer,
@@ -50,7 +54,9 @@ from clinic_portal.models import (
 from clinic_portal.notifications import delivery
 from clinic_portal.notifications.captured import list_captured, read_captured
 from clinic_portal.profile.notice import VERSION
+from clinic_portal.scheduling.blocks import Block
 from clinic_portal.scheduling.holds import hold_slot
+from clinic_portal.scheduling.hours_changes import WeekChange, to_plain
 from clinic_portal.scheduling.invitations import invite
 from clinic_portal.scheduling.search import Search
 from clinic_portal.tasks import open_task
@@ -149,9 +155,16 @@ def _finish(db: Session, world: World, visit_id: int, private_id: int) -> None:
     chens = {"practitioner_id": world.chen_id, "location_id": world.location_id}
     db.add(AvailabilityRule(weekday=4, starts_min=540, ends_min=720, valid_from=NOW.date(), **chens))
     off = NOW.date() + timedelta(days=20)
-    db.add(AvailabilityException(practitioner_id=world.chen_id, kind=ExceptionKind.OFF, status=ExceptionStatus.APPROVED,
-                                 zone=ZONE, starts_on=off, starts_min=0, ends_on=off, ends_min=1440))  # fmt: skip
+    away = AvailabilityException(practitioner_id=world.chen_id, kind=ExceptionKind.OFF, status=ExceptionStatus.APPROVED,
+                                 zone=ZONE, starts_on=off, starts_min=0, ends_on=off, ends_min=1440)  # fmt: skip
+    db.add(away)
+    db.flush()
+    db.add(Absence(practitioner_id=world.chen_id, exception_id=away.id, reason=AbsenceReason.LEAVE, created_at=NOW,
+                   created_by_account_id=world.accounts["erin"], leaves_at=NOW + timedelta(minutes=2)))  # fmt: skip
     db.add(Closure(location_id=world.second_location_id, first_on=off, last_on=off, name="Painting"))
+    wanted = WeekChange(adds=[Block(world.location_id, 2, 540, 720, NOW.date())])
+    db.add(HoursRequest(practitioner_id=world.chen_id, asked_by_account_id=world.accounts["chen"], asked_at=NOW,
+                        change=to_plain(wanted), status=HoursRequestStatus.ASKED))  # fmt: skip
     hashed = hashlib.sha256(CALENDAR_TOKEN.encode()).hexdigest()
     db.add(CalendarFeed(account_id=alices, kind=FeedKind.PATIENT, token_hash=hashed, made_at=NOW))
     db.add(Passkey(account_id=alices, credential_id="AAAA", public_key=b"k", sign_count=0, name="A key", added_at=NOW))
@@ -208,6 +221,8 @@ def ids_of(app: Flask, world: World) -> dict[str, str]:
         "practitioner": session.get_one(Practitioner, world.chen_id).public_id,
         "block": str(session.scalars(select(AvailabilityRule.id)).one()),
         "away": str(session.scalars(select(AvailabilityException.id)).one()),
+        "wish": session.scalars(select(HoursRequest)).one().public_id,
+        "absence": session.scalars(select(Absence)).one().public_id,
         "closure": str(session.scalars(select(Closure.id)).one()),
         "child": session.scalars(select(Patient).filter_by(given_name="Cleo")).one().public_id,
         "visit_type": session.get_one(VisitType, world.check_up_id).public_id,

@@ -35,6 +35,8 @@ from clinic_portal.settings import load_settings
 KEEPS_ITS_TIME = {Status.BOOKED, Status.ARRIVED, Status.FULFILLED, Status.NOSHOW}
 # What raises the sequence, and so must reach calendars.
 TOLD = {"move", "move_with_hours", "accept_earlier", "lengthen", "cancel", "cancel_with_hours", "enter_in_error"}
+# Takes such a step back before anybody has heard of it.
+UNTOLD = {"put_back"}
 # How a visit or a request begins, what gives it a time, and which of all comes as a form.
 BEGINS = {"reserve", "request", "request_for", "request_again"}
 TAKES_TIME = {"reserve", "choose_time", "move", "move_with_hours", "place", "place_by_hand", "accept", "accept_earlier"}
@@ -132,7 +134,7 @@ def _history(session: Session, visits: list[Appointment]) -> Iterator[str]:
         actions = [action for action, _ in story[visit.id]]
         if [after["version"] for _, after in story[visit.id]] != list(range(1, visit.version + 1)):
             yield f"visit {visit.id}: version {visit.version} after {actions}"
-        if visit.sequence != sum(action in TOLD for action in actions):
+        if visit.sequence != sum((action in TOLD) - (action in UNTOLD) for action in actions):
             yield f"visit {visit.id}: sequence {visit.sequence} after {actions}"
         if [action for action in actions if action in BEGINS] != actions[:1]:
             yield f"visit {visit.id}: does not begin once in {actions}"
@@ -148,7 +150,8 @@ def _history(session: Session, visits: list[Appointment]) -> Iterator[str]:
 def _forms(session: Session) -> Counter[int | None]:
     """How many forms made or changed each visit; those that made invitations are told apart by nothing but that."""
     # What changes hours makes no visit.
-    forms = Counter(session.scalars(select(Submission.result_id).where(~Submission.token.startswith("hours-"))))
+    of_visits = (~Submission.token.startswith("hours-"), ~Submission.token.startswith("absence-"))
+    forms = Counter(session.scalars(select(Submission.result_id).where(*of_visits)))
     forms.subtract(session.scalars(select(VisitInvitation.id)))
     return Counter({id_: count for id_, count in forms.items() if count})
 
@@ -157,7 +160,7 @@ def _messages(session: Session, visits: list[Appointment]) -> Iterator[str]:
     """The patient is told each thing once: of the booking always, of every later step while the visit is ahead."""
     told: dict[int, list[int]] = defaultdict(list)
     for row in session.scalars(select(Notification).where(Notification.recipient == Recipient.PATIENT)):
-        if row.event in OF_VISITS:
+        if row.event in OF_VISITS and row.detail != "undone":
             told[row.appointment_id].append(row.sequence)
         if row.delivery == Delivery.DUE and row.contact_point_id is None:
             yield f"message {row.id} is due to nowhere"

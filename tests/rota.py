@@ -10,7 +10,8 @@ from clinic_portal.audit import Actor
 from clinic_portal.models import ExceptionKind, Practitioner
 from clinic_portal.scheduling import hours
 from clinic_portal.scheduling.blocks import Away, Block
-from clinic_portal.scheduling.hours import Answers, WeekChange
+from clinic_portal.scheduling.hours import Answers
+from clinic_portal.scheduling.hours_changes import EndAway, WeekChange
 from tests.plans import hm
 from tests.world import ZONE, World
 
@@ -29,7 +30,7 @@ def work(
     actor: Actor | None = None, answers: Answers = hours.NO_ANSWERS, version: int | None = None, token: str = "",
 ) -> Practitioner:  # fmt: skip
     """Dr Chen's week changes by her own hand, unless somebody else does it."""
-    return hours.change_week(
+    return hours.change_hours(
         actor=actor or world.chen, practitioner_id=practitioner_id or world.chen_id,
         change=WeekChange(ends or {}, blocks), token=token or next(_tokens), expected_version=version, answers=answers,
     )  # fmt: skip
@@ -42,7 +43,18 @@ def away(
 ) -> Practitioner:  # fmt: skip
     """Dr Chen is away from the first to the last day, whole days unless said otherwise."""
     values = Away(kind, ZONE, first, hm(starts), last, hm(ends), **more)
-    return hours.add_away(
-        actor=actor or world.chen, practitioner_id=practitioner_id or world.chen_id, away=values,
+    return hours.change_hours(
+        actor=actor or world.chen, practitioner_id=practitioner_id or world.chen_id, change=values,
+        token=next(_tokens), answers=answers,
+    )  # fmt: skip
+
+
+def back(
+    world: World, exception_id: int, *, practitioner_id: int = 0, actor: Actor | None = None,
+    answers: Answers = hours.NO_ANSWERS,
+) -> Practitioner:  # fmt: skip
+    """Dr Chen takes time off, or extra hours, back."""
+    return hours.change_hours(
+        actor=actor or world.chen, practitioner_id=practitioner_id or world.chen_id, change=EndAway(exception_id),
         token=next(_tokens), answers=answers,
     )  # fmt: skip

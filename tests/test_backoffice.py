@@ -16,9 +16,14 @@ from werkzeug.test import TestResponse
 from clinic_portal.backoffice import find, lists
 from clinic_portal.database import db, writing
 from clinic_portal.models import (
+    Absence,
+    AbsenceReason,
     Account,
     Appointment,
+    AvailabilityException,
     Delivery,
+    ExceptionKind,
+    ExceptionStatus,
     Location,
     Notification,
     Origin,
@@ -34,7 +39,7 @@ from clinic_portal.tasks import open_task
 from tests.bookings import book, cancel, open_clinic
 from tests.statements import sent_statements
 from tests.visitor import Visitor
-from tests.world import NOW, World, add_patient, add_session, at
+from tests.world import NOW, ZONE, World, add_patient, add_session, at
 
 NEW_YORK = "America/New_York"
 # The library's own addresses for changing things; none of them may answer.
@@ -45,8 +50,10 @@ PATIENT_FORMS = ("patient-ask", "patient-codes", "patient-invite", "patient-need
 OTHER_FORMS = ("todo/try", "todo/done", "todo/later", "appointments/private", "visit-type", "location", "setting",
                "accounts/reset")  # fmt: skip
 REQUEST_FORMS = ("requests/details", "requests/times", "invitations")
+ABSENCE_FORMS = ("away/plan", "away/undo")
 CALENDAR_FORMS = ("calendar/book", "calendar/move", "calendar/cancel")
-FORMS = {f"/backoffice/{name}/" for name in (*PATIENT_FORMS, *OTHER_FORMS, *REQUEST_FORMS, *CALENDAR_FORMS)}
+OWN_FORMS = (*PATIENT_FORMS, *OTHER_FORMS, *REQUEST_FORMS, *ABSENCE_FORMS, *CALENDAR_FORMS)
+FORMS = {f"/backoffice/{name}/" for name in OWN_FORMS}
 ACCOUNTS = ("/backoffice/accounts/", "/backoffice/accounts/details/")
 OF_ADMINS = (
     "/backoffice/audit/",
@@ -154,6 +161,12 @@ def one_of_its(path: str, visit: Appointment) -> str:
         return "?id=1"
     if "todo/" in path and path.endswith("details/"):
         return f"?id={task_about(visit.id)}"
+    if "away/plan/" in path:
+        assert visit.practitioner is not None
+        when = "from=2026-03-03&starts=09:00&until=2026-03-03&ends=12:00"
+        return f"?clinician={visit.practitioner.public_id}&{when}&reason=sick"
+    if "away/details/" in path:
+        return f"?id={absence_around(visit.id)}"
     if "visit-type/" in path or "setting/" in path:
         return f"?id={visit.visit_type.public_id}&name=clinic_name"
     if "location/" in path:
@@ -225,6 +238,23 @@ def task_about(session: Session, visit_id: int) -> int:
     visit = session.get_one(Appointment, visit_id)
     open_task(session, TaskKind.CALL, patient_id=visit.patient_id, appointment_id=visit.id, due_at=NOW)
     return session.scalars(select(Task.id).filter_by(appointment_id=visit.id)).one()
+
+
+@writing
+def absence_around(session: Session, visit_id: int) -> str:
+    """Whoever a visit is with is away the day after."""
+    visit = session.get_one(Appointment, visit_id)
+    on = NOW.date() + timedelta(days=2)
+    off = AvailabilityException(practitioner_id=visit.practitioner_id, kind=ExceptionKind.OFF, zone=ZONE, starts_on=on,
+                                status=ExceptionStatus.APPROVED, starts_min=0, ends_on=on, ends_min=1440)  # fmt: skip
+    session.add(off)
+    session.flush()
+    made_by = session.scalars(select(Account.id).limit(1)).one()
+    absence = Absence(practitioner_id=visit.practitioner_id, exception_id=off.id, reason=AbsenceReason.LEAVE,
+                      created_at=NOW, created_by_account_id=made_by, leaves_at=NOW)  # fmt: skip
+    session.add(absence)
+    session.flush()
+    return absence.public_id
 
 
 def everything() -> list[tuple[Any, ...]]:
@@ -376,7 +406,7 @@ def test_a_desk_of_one_location_sees_only_its_sessions_messages_and_numbers(get:
     )
     home = get("erin", "/backoffice/").text
     assert "Harbour Street</a>" not in home
-    assert home.count("<strong>0</strong>") == 5
+    assert home.count("<strong>0</strong>") == 6
 
 
 def test_a_role_for_every_location_lifts_the_limit_of_another(get: Get, limited: World) -> None:

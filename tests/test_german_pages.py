@@ -211,7 +211,7 @@ SHOWN = {
 }
 OF_OTHERS = {"confirm_email", "already_registered", "reset_password", "password_changed", "change_email",
                "email_changed", "second_step_added", "second_step_removed", "second_step_reset",
-               "recovery_code_used", "hours_changed"}  # fmt: skip
+               "recovery_code_used", "hours_changed", "hours_refused"}  # fmt: skip
 # What is noted about visits, requests and offers, by whatever way.
 NOTES = ("note_change", "put_elsewhere", "become_visit", "carry_out_cancel", "Change")
 

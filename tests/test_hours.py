@@ -42,7 +42,7 @@ from tests.asking import ask, drain, fresh
 from tests.bookings import book, messages_of
 from tests.invariants import check_invariants
 from tests.plans import FRI, MON, THU, TUE, WED
-from tests.rota import TODAY, away, block, work
+from tests.rota import TODAY, away, back, block, work
 from tests.world import NOW, World, at
 
 TUESDAY = TODAY + timedelta(days=1)
@@ -390,10 +390,10 @@ def test_time_off_takes_hours_away_until_it_is_taken_back(world: World) -> None:
         .one()
     )
     assert "Course" not in str(entry.values.after)
-    hours.end_away(actor=world.chen, practitioner_id=world.chen_id, exception_id=row.id, token="hours-back")
+    back(world, row.id)
     assert len(free(world)) == 11
     with pytest.raises(NotFound):
-        hours.end_away(actor=world.erin, practitioner_id=world.diaz_id, exception_id=row.id, token="hours-other")
+        back(world, row.id, actor=world.erin, practitioner_id=world.diaz_id)
 
 
 def test_extra_hours_are_extra_and_end_with_what_is_booked_in_them_asked_about(world: World) -> None:
@@ -402,11 +402,9 @@ def test_extra_hours_are_extra_and_end_with_what_is_booked_in_them_asked_about(w
     visit = book(world, at(18, day=1))
     row = db.session().scalars(select(AvailabilityException)).one()
     with pytest.raises(VisitsOutside):
-        hours.end_away(actor=world.chen, practitioner_id=world.chen_id, exception_id=row.id, token="hours-a")
+        back(world, row.id)
     answers = {visit.id: Answer(What.WAITING_LIST)}
-    hours.end_away(
-        actor=world.chen, practitioner_id=world.chen_id, exception_id=row.id, token="hours-b", answers=answers
-    )
+    back(world, row.id, answers=answers)
     assert (fresh(visit).status, free(world)) == (Status.CANCELLED, [])
 
 

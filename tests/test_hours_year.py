@@ -32,6 +32,7 @@ from clinic_portal.models import (
 )
 from clinic_portal.scheduling import booking, holds, hours
 from clinic_portal.scheduling.blocks import Away, Block
+from clinic_portal.scheduling.hours_changes import EndAway, WeekChange
 from clinic_portal.scheduling.search import Search
 from clinic_portal.scheduling.sessions import SessionChanges, refresh_sessions
 from clinic_portal.scheduling.stranded import Answer, What
@@ -132,8 +133,8 @@ class Year:
         first = self.today() + timedelta(days=dice.randint(0, 7))
         adds = [self.block(dice, first) for _ in range(dice.choice([1, 1, 2]))]
         ends = {rule.id: first - timedelta(days=1) for rule in gone}
-        hours.change_week(actor=self.world.erin, practitioner_id=whose, change=hours.WeekChange(ends, adds),
-                          token=next(_tokens), answers=answers)  # fmt: skip
+        hours.change_hours(actor=self.world.erin, practitioner_id=whose, change=WeekChange(ends, adds),
+                           token=next(_tokens), answers=answers)  # fmt: skip
 
     def block(self, dice: random.Random, first: date) -> Block:
         starts = dice.randrange(0, 1440, 30)
@@ -159,8 +160,8 @@ class Year:
         last = first + timedelta(days=dice.choice([0, 0, 1, 6]) if kind is ExceptionKind.OFF else 0)
         starts = dice.randrange(0, 1200, 30)
         away = Away(kind, self.zone, first, starts, last, dice.randrange(starts + 30, 1441, 30), location_id)
-        hours.add_away(actor=self.world.erin, practitioner_id=self.whose(), away=away, token=next(_tokens),
-                       answers=answers)  # fmt: skip
+        hours.change_hours(actor=self.world.erin, practitioner_id=self.whose(), change=away, token=next(_tokens),
+                           answers=answers)  # fmt: skip
 
     def close(self, answers: hours.Answers) -> None:
         dice = random.Random(f"{self.now}")
@@ -178,8 +179,8 @@ class Year:
         live = select(AvailabilityException).filter_by(status=ExceptionStatus.APPROVED, practitioner_id=self.whose())
         ahead = db.session().scalars(live.where(AvailabilityException.ends_on >= self.today())).all()
         if ahead:
-            hours.end_away(actor=self.world.erin, practitioner_id=self.whose(), exception_id=ahead[0].id,
-                           token=next(_tokens), answers=answers)  # fmt: skip
+            hours.change_hours(actor=self.world.erin, practitioner_id=self.whose(), change=EndAway(ahead[0].id),
+                               token=next(_tokens), answers=answers)  # fmt: skip
 
     def whose(self) -> int:
         return random.Random(f"who {self.now}").choice([self.world.chen_id, self.world.diaz_id])

@@ -58,13 +58,12 @@ TABLE = {
     "booked":           "  .    .    .    P    S    S    P    S    S",
     "arrived":          "  .    .    .    S    .    S    S    S    S",
     "fulfilled":        "  .    .    .    .    S    .    .    .    S",
+    # Booked again only when the absence that it was cancelled for is undone: see test_absence.py.
     "cancelled":        "  .    .    .    .    .    .    .    .    S",
     "noshow":           "  .    .    .    S    S    S    .    .    S",
     "entered-in-error": "  .    .    .    .    .    .    .    .    .",
 }  # fmt: skip
-UNDONE = {
-    ("arrived", "noshow"), ("arrived", "booked"), ("noshow", "booked"), ("fulfilled", "arrived"),
-}  # fmt: skip
+UNDONE = {("arrived", "noshow"), ("arrived", "booked"), ("noshow", "booked"), ("fulfilled", "arrived")}
 ALLOWED = {
     "P": set(ActorKind),
     "C": {ActorKind.STAFF, ActorKind.PRACTITIONER, ActorKind.SYSTEM},
@@ -119,9 +118,10 @@ def services_refuse(current: Status, to: Status) -> bool:
     """What the table alone cannot say, of a visit in person whose time has come."""
     moves_have_their_own_way = (current, to) == (Status.BOOKED, Status.BOOKED)
     needs_a_time_first = to is Status.BOOKED and current in (Status.PROPOSED, Status.PENDING, Status.WAITLIST)
+    has_given_its_time_back = (current, to) == (Status.CANCELLED, Status.BOOKED)
     never_came = (current, to) == (Status.BOOKED, Status.FULFILLED)
     has_no_time = (current, to) == (Status.PROPOSED, Status.NOSHOW)
-    return moves_have_their_own_way or needs_a_time_first or never_came or has_no_time
+    return moves_have_their_own_way or needs_a_time_first or has_given_its_time_back or never_came or has_no_time
 
 
 @pytest.mark.parametrize("to", Status, ids=lambda status: f"to-{status.value}")

@@ -7,6 +7,7 @@ from flask_admin import Admin
 from flask_admin.theme import Theme
 
 from clinic_portal.accounts import STAFF
+from clinic_portal.backoffice.absence import AwayPage
 from clinic_portal.backoffice.accounts import AccountList
 from clinic_portal.backoffice.appointments import AppointmentList
 from clinic_portal.backoffice.asking import AskPage
@@ -59,6 +60,7 @@ def install(app: Flask) -> None:
         RequestsPage(name=REQUESTS, endpoint="backoffice_requests", url="requests", category=DESK),
         InvitationsPage(name="Invitations", endpoint="backoffice_invitations", url="invitations", category=DESK),
         SessionList(ClinicSession, "Sessions", "sessions", DESK),
+        AwayPage(name="A doctor is away", endpoint="backoffice_away", url="away", category=DESK),
         PatientList(Patient, "Patients", "patients", DESK),
         TodoList(Task, TODO, "todo", DESK),
         MessageList(Notification, "Messages", "messages", DESK),

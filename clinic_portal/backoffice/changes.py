@@ -19,6 +19,7 @@ SUBJECT = {
     "practitioners": "Clinician",
     "availability_rules": "Weekly hours",
     "availability_exceptions": "Hours off or extra",
+    "absences": "Absence",
     "closures": "Closure",
     "sessions": "Session",
     "notifications": "Message",

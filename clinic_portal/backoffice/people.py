@@ -167,6 +167,7 @@ class PractitionerList(ReadOnlyList):
         Column("visit_types", "Visit types", lambda row, known: ", ".join(known["does"].get(row.id, [words.NOTHING]))),
         Column("is_active", "Sees patients", lambda row, _: words.yes_no(row.is_active)),
         Column("hours", "Hours", "show_hours"),
+        Column("away", "Away", "show_away"),
     )
     order = (("name", False), ("id", False))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from flask import url_for
 from flask_admin import expose
 from sqlalchemy import Select, String, case, func, literal, select, type_coerce
 
@@ -16,6 +17,7 @@ from clinic_portal.backoffice.places import Place
 from clinic_portal.backoffice.todo import due_today
 from clinic_portal.database import db
 from clinic_portal.models import Appointment, Delivery, Notification, Status
+from clinic_portal.scheduling.hours_requests import count_wishes
 from clinic_portal.scheduling.invited import count_lapsing
 from clinic_portal.scheduling.line import Show, count_waiting
 
@@ -91,6 +93,7 @@ class Today(Page):
             Work("Requests that need a person", needing, f"{requests}?show={Show.PERSON}"),
             Work("Requests without a time", count_waiting(session, places=self.limit), requests),
             Work("Invitations that lapse soon", count_lapsing(session), f"{self.admin.url}/invitations/"),
+            Work("Changes of hours to agree to", count_wishes(session, self.limit), url_for("rota.everybody")),
             Work("Messages that could not be sent", self._messages(failed), f"{messages}{failed}"),
         ]
 

@@ -70,6 +70,7 @@ EVENT = {
     Event.MOVED: "Moved",
     Event.CANCELLED: "Cancelled",
     Event.LENGTHENED: "Takes longer",
+    Event.RUNNING_LATE: "Running late",
     Event.REQUEST_RECEIVED: "Request received",
     Event.WAITLISTED: "On the waiting list",
     Event.OFFER: "Time offered",
@@ -86,6 +87,7 @@ EVENT = {
     Event.CHANGE_EMAIL: "Confirm the new address",
     Event.EMAIL_CHANGED: "Address changed",
     Event.HOURS_CHANGED: "Hours changed",
+    Event.HOURS_REFUSED: "Hours refused",
     Event.SECOND_STEP_ADDED: "Second step added",
     Event.SECOND_STEP_REMOVED: "Second step taken away",
     Event.SECOND_STEP_RESET: "Second step reset",
@@ -208,6 +210,7 @@ OUTCOME_OF_TASK = {
     "ended": "The right has ended",
     "not_same": "Not the same person",
     "newer": "Overtaken by something newer",
+    "undone": "What it was for was undone",
 }
 ACTOR = {
     "patient": "Patient",

@@ -1,5 +1,6 @@
 """The tables: one file per area, nothing but columns, constraints and predicates over one row."""
 
+from clinic_portal.models.absence import Absence, AbsenceAct, AbsenceReason, AbsenceVisit
 from clinic_portal.models.appointments import (
     ACTIVE,
     ACTIVE_SQL,
@@ -28,6 +29,7 @@ from clinic_portal.models.appointments import (
 from clinic_portal.models.base import Base, UTCDateTime, columns_of, new_public_id
 from clinic_portal.models.entrance import AccountInvitation, Throttle
 from clinic_portal.models.feeds import CalendarFeed, FeedKind
+from clinic_portal.models.hours import HoursRequest, HoursRequestStatus
 from clinic_portal.models.modes import ALL_MODES, MODE_BIT, REMOTE, Mode, Modes
 from clinic_portal.models.names import fold
 from clinic_portal.models.needs import MAX_NEED_DETAIL, Need, NeedSource, PatientNeed
@@ -92,17 +94,18 @@ from clinic_portal.models.tasks import Task, TaskAttempt, TaskKind, TryOutcome
 
 __all__ = [
     "ACTIVE", "ACTIVE_SQL", "ALL_MODES", "ALL_PARTS", "MAX_CELLS", "MAX_EVIDENCE", "MAX_FROM_WHOM", "MAX_NEED_DETAIL",
-    "MAX_NOTE", "MAX_NUMBER", "MODE_BIT", "REMOTE", "WAITING", "WAITING_SQL", "AccessEntry", "AccessPlace", "Account",
-    "AccountInvitation", "AnsweredVia", "Appointment", "Attempt", "Audience", "AuditEntry", "AuditValues",
-    "AuthenticatorApp", "AvailabilityException", "AvailabilityRule", "Base", "CalendarFeed", "CancelReason",
-    "CancelledBy", "CatalogueStamp", "Channel", "ClinicSession", "Closure", "Confirmation", "ConfirmedVia",
-    "ContactKind", "ContactPoint", "ContinuityWish", "Delivery", "Event", "ExceptionKind", "ExceptionStatus",
-    "FeedKind", "Gender", "Hold", "HoldEnd", "HoldKind", "IdentityStatus", "KeptForm", "Lease", "Location",
-    "LocationText", "Mode", "Modes", "Need", "NeedSource", "Notification", "Offer", "OfferState", "Origin", "Outcome",
-    "Passkey", "Patient", "PatientAccess", "PatientNeed", "Practitioner", "PractitionerKind", "PractitionerPreference",
-    "PractitionerState", "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode",
-    "Referral", "Relation", "ReleasePolicy", "RequestDraft", "Role", "RoleGrant", "RoleName", "RuleKind", "ServedList",
-    "SessionStatus", "Setting", "SignIn", "Status", "Submission", "Task", "TaskAttempt", "TaskKind", "Throttle",
-    "TriageStatus", "TryOutcome", "UTCDateTime", "VisitInvitation", "VisitType", "VisitTypeText", "WhoMayBook",
-    "columns_of", "fold", "id_from_reference", "new_public_id", "years_between",
+    "MAX_NOTE", "MAX_NUMBER", "MODE_BIT", "REMOTE", "WAITING", "WAITING_SQL", "Absence", "AbsenceAct", "AbsenceReason",
+    "AbsenceVisit", "AccessEntry", "AccessPlace", "Account", "AccountInvitation", "AnsweredVia", "Appointment",
+    "Attempt", "Audience", "AuditEntry", "AuditValues", "AuthenticatorApp", "AvailabilityException", "AvailabilityRule",
+    "Base", "CalendarFeed", "CancelReason", "CancelledBy", "CatalogueStamp", "Channel", "ClinicSession", "Closure",
+    "Confirmation", "ConfirmedVia", "ContactKind", "ContactPoint", "ContinuityWish", "Delivery", "Event",
+    "ExceptionKind", "ExceptionStatus", "FeedKind", "Gender", "Hold", "HoldEnd", "HoldKind", "HoursRequest",
+    "HoursRequestStatus", "IdentityStatus", "KeptForm", "Lease", "Location", "LocationText", "Mode", "Modes", "Need",
+    "NeedSource", "Notification", "Offer", "OfferState", "Origin", "Outcome", "Passkey", "Patient", "PatientAccess",
+    "PatientNeed", "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerState",
+    "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode", "Referral", "Relation",
+    "ReleasePolicy", "RequestDraft", "Role", "RoleGrant", "RoleName", "RuleKind", "ServedList", "SessionStatus",
+    "Setting", "SignIn", "Status", "Submission", "Task", "TaskAttempt", "TaskKind", "Throttle", "TriageStatus",
+    "TryOutcome", "UTCDateTime", "VisitInvitation", "VisitType", "VisitTypeText", "WhoMayBook", "columns_of", "fold",
+    "id_from_reference", "new_public_id", "years_between",
 ]  # fmt: skip

@@ -37,6 +37,8 @@ class Event(enum.StrEnum):
     CANCELLED = "cancelled"
     # It begins as before and ends later.
     LENGTHENED = "lengthened"
+    # Its session runs late; it stands as it is.
+    RUNNING_LATE = "running_late"
     # Of a visit ahead; its fact `before` says how long: "3d".
     REMINDER = "reminder"
     # About a request, or a time offered for it.
@@ -62,6 +64,7 @@ class Event(enum.StrEnum):
     RECOVERY_CODE_USED = "recovery_code_used"
     # Somebody else has changed a practitioner's hours.
     HOURS_CHANGED = "hours_changed"
+    HOURS_REFUSED = "hours_refused"
     # Asks whether mails to a new address arrive; about no visit.
     VERIFY = "verify"
 
@@ -104,6 +107,8 @@ class Notification(Base):
         Index("ix_notifications_appointment_id", "appointment_id"),
         Index("ix_notifications_account_id", "account_id"),
         Index("ix_notifications_practitioner_id", "practitioner_id", "created_at"),
+        Index("ix_notifications_absence_id", "absence_id",
+              sqlite_where=text("absence_id IS NOT NULL"), postgresql_where=text("absence_id IS NOT NULL")),
         # A visit or request, an account, an invitation, or a contact point whose address is asked for an answer.
         CheckConstraint("CASE event WHEN 'verify' THEN contact_point_id IS NOT NULL AND appointment_id IS NULL "
                         "AND account_id IS NULL AND visit_invitation_id IS NULL "
@@ -125,6 +130,8 @@ class Notification(Base):
     patient_id: Mapped[int | None] = mapped_column(ForeignKey("patients.id"))
     practitioner_id: Mapped[int | None] = mapped_column(ForeignKey("practitioners.id"))
     contact_point_id: Mapped[int | None] = mapped_column(ForeignKey("contact_points.id"))
+    # What caused it, where that can be undone while it has not left.
+    absence_id: Mapped[int | None] = mapped_column(ForeignKey("absences.id"))
     channel: Mapped[Channel] = mapped_column(one_of(Channel, "channel"))
     delivery: Mapped[Delivery] = mapped_column(one_of(Delivery, "delivery"))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)

@@ -297,5 +297,7 @@ class ClinicSession(Base):
     status: Mapped[SessionStatus] = mapped_column(one_of(SessionStatus, "status"), default=SessionStatus.PLANNED)
     # How late its practitioner runs, in minutes, as they say themselves.
     late_min: Mapped[int] = mapped_column(default=0, server_default="0")
+    # When those who are still to come were last told so.
+    late_told_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     practitioner: Mapped[Practitioner] = relationship()
     location: Mapped[Location] = relationship()

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from clinic_portal import clock, queues
 from clinic_portal.database import after_commit
 from clinic_portal.models import Account, Channel, Delivery, Event, Notification, Recipient
+from clinic_portal.notifications import ledger
 
 
 def tell_if_there_is(session: Session, account: Account | None, event: Event) -> None:
@@ -32,20 +33,19 @@ def tell_account(session: Session, account_id: int, event: Event) -> None:
     """
     number = newest_number(session, account_id, event) + 1
     now = clock.now()
-    session.add(
-        Notification(
-            dedupe_key=f"account:{account_id}:{event}:{number}",
-            account_id=account_id,
-            event=event,
-            sequence=number,
-            recipient=Recipient.ACCOUNT,
-            channel=Channel.EMAIL,
-            delivery=Delivery.DUE,
-            created_at=now,
-            due_at=now,
-            next_try_at=now,
-        )
-    )
+    values = {
+        "dedupe_key": f"account:{account_id}:{event}:{number}",
+        "account_id": account_id,
+        "event": event,
+        "sequence": number,
+        "recipient": Recipient.ACCOUNT,
+        "channel": Channel.EMAIL,
+        "delivery": Delivery.DUE,
+        "created_at": now,
+        "due_at": now,
+        "next_try_at": now,
+    }
+    session.add(Notification(**ledger.held_back(session, values)))
     session.flush()
     after_commit(_ring)
 

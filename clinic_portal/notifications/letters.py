@@ -31,6 +31,7 @@ from clinic_portal.models import (
 )
 from clinic_portal.notifications.account_letters import AccountLetter, read_account_letter
 from clinic_portal.notifications.facts import NoAddress, Overtaken
+from clinic_portal.notifications.lateness import late_min_of, why_not_told
 from clinic_portal.notifications.reminder_letters import told_by
 from clinic_portal.notifications.reminders import days_of_reminders, offset_of
 from clinic_portal.notifications.request_letters import TRUE_WHILE, RequestLetter, read_request_letter, usable_contact
@@ -95,6 +96,8 @@ class Letter:
     language: str | None
     # On which days the patient will be reminded of it, at its place.
     reminded_on: tuple[date, ...] = ()
+    # How late its session runs, where that is told.
+    late_min: int = 0
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,8 @@ def read_letter(session: Session, notification_id: int) -> AnyLetter:
     reason = why_overtaken(row, visit, clock.now())
     if reason is not None:
         raise Overtaken(reason)
+    if row.event == Event.RUNNING_LATE:
+        return _lateness(session, row, visit)
     letter = _letter(session, row, visit, _address(row, visit), load_settings(session))
     is_booked = row.recipient == Recipient.PATIENT and row.event != Event.CANCELLED
     return replace(letter, reminded_on=tuple(days_of_reminders(session, visit))) if is_booked else letter
@@ -220,6 +225,15 @@ def _letter(session: Session, row: Notification, visit: Appointment, to: _Addres
         clinic_phone=settings.value("clinic_phone"),
         language=_language(row, visit),
     )
+
+
+def _lateness(session: Session, row: Notification, visit: Appointment) -> Letter:
+    """That a session runs late, by as much as it does now."""
+    late_min, settings = late_min_of(session, visit), load_settings(session)
+    reason = why_not_told(visit, late_min, settings, clock.now())
+    if reason is not None:
+        raise Overtaken(reason)
+    return replace(_letter(session, row, visit, _address(row, visit), settings), late_min=late_min)
 
 
 def _reminder(session: Session, row: Notification, visit: Appointment) -> ReminderLetter:

@@ -75,6 +75,9 @@ def _compose(letter: AnyLetter) -> EmailMessage:
     if isinstance(letter, ReminderLetter):
         return _reminder(letter, config)
     mail = _mail(letter, f"email/{_TEMPLATES[letter.recipient]}{letter.event}", _words(letter), config)
+    if letter.event == Event.RUNNING_LATE:
+        # The entry in the calendar stands.
+        return mail
     method = Method.CANCEL if letter.event == Event.CANCELLED else Method.REQUEST
     entry = to_ics(_entry(letter, config.mail_from), method, letter.address)
     # Last, because readers show the last alternative they understand, and calendars look there (RFC 2046 5.1.4).
@@ -174,6 +177,7 @@ def _words(letter: Letter) -> dict[str, Any]:
         **how_met(letter),
         "with_whom": None if letter.is_sensitive else letter.with_whom,
         "visit_name": None if letter.is_sensitive else letter.visit_name,
+        "late_min": str(letter.late_min),
         "minutes": str((when.ends_at - when.starts_at) // timedelta(minutes=1)) if when.ends_at else None,
     }
     return {

@@ -41,6 +41,6 @@ CODES = {
     "decline": N_("Turn an offer down"), "ask_earlier": N_("Ask for an earlier time"),
     "keep_time": N_("Keep the time"), "confirm": N_("Say that you come"), "no_show": N_("Did not come"),
     "move_with_hours": N_("Move with changed hours"), "cancel_with_hours": N_("Cancel with changed hours"),
-    "request_again": N_("Ask for a time again"),
-    "enter_in_error": N_("Take back a wrong entry"),
+    "request_again": N_("Ask for a time again"), "put_back": N_("Put back as it was"),
+    "enter_in_error": N_("Take back a wrong entry"), "running_late": N_("Running late"),
 }  # fmt: skip

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flask import Flask
 
-from clinic_portal.rota import away, blocks, closures, copying, overview
+from clinic_portal.rota import away, blocks, closures, copying, overview, wishes
 from clinic_portal.rota.blueprint import blueprint
 
 __all__ = ["install"]
 
 # Views register themselves when their modules are read.
-VIEWS = (overview, blocks, copying, away, closures)
+VIEWS = (overview, blocks, copying, away, closures, wishes)
 
 
 def install(app: Flask) -> None:

@@ -15,12 +15,13 @@ from clinic_portal.languages import _
 from clinic_portal.models import MODE_BIT, ExceptionKind, Location, Mode, Practitioner
 from clinic_portal.rota.block_form import MODES
 from clinic_portal.rota.blueprint import blueprint
-from clinic_portal.rota.carrying_out import carry_out, sent_token, token, version
+from clinic_portal.rota.carrying_out import change, token
 from clinic_portal.rota.overview import home_zone, overview_url, read_away_in_words, today_of
-from clinic_portal.rota.reach import MAY_SET, actor, practitioner_of
+from clinic_portal.rota.reach import MAY_SET, practitioner_of
 from clinic_portal.rota.reading import Values, places, read_day, read_day_or_none, read_location, read_row_id, read_time
 from clinic_portal.scheduling.blocks import Away
-from clinic_portal.scheduling.hours import add_away, end_away, hours_version
+from clinic_portal.scheduling.hours import hours_version
+from clinic_portal.scheduling.hours_changes import EndAway
 from clinic_portal.web import page
 
 
@@ -66,26 +67,22 @@ def undo(public_id: str, exception_id: str) -> Response:
 def save_undo(public_id: str, exception_id: str) -> Response:
     """Take it back."""
     practitioner = practitioner_of(public_id)
-    return carry_out(
-        lambda answers: end_away(
-            actor=actor(), practitioner_id=practitioner.id, exception_id=read_row_id(exception_id), token=sent_token(),
-            expected_version=version(), answers=answers,
-        ),
+    return change(
+        practitioner,
+        lambda: EndAway(read_row_id(exception_id)),
         lambda errors, status: _undo_form(practitioner_of(public_id), read_row_id(exception_id), errors, status),
-        done=_("It is taken back."), done_url=overview_url(practitioner), back_url=overview_url(practitioner),
-    )  # fmt: skip
+        done=_("It is taken back."),
+    )
 
 
 def _save(public_id: str, kind: ExceptionKind, done: str) -> Response:
     practitioner = practitioner_of(public_id)
-    return carry_out(
-        lambda answers: add_away(
-            actor=actor(), practitioner_id=practitioner.id, away=_read(practitioner, kind, request.form),
-            token=sent_token(), expected_version=version(), answers=answers,
-        ),
+    return change(
+        practitioner,
+        lambda: _read(practitioner, kind, request.form),
         lambda errors, status: _form(practitioner_of(public_id), kind, request.form, errors, status),
-        done=done, done_url=overview_url(practitioner), back_url=overview_url(practitioner),
-    )  # fmt: skip
+        done=done,
+    )
 
 
 def _read(practitioner: Practitioner, kind: ExceptionKind, values: Values) -> Away:

@@ -14,11 +14,14 @@ from clinic_portal.languages import _
 from clinic_portal.models import AvailabilityRule, Practitioner
 from clinic_portal.rota import block_form
 from clinic_portal.rota.blueprint import blueprint
-from clinic_portal.rota.carrying_out import carry_out, sent_token, token, version
-from clinic_portal.rota.overview import block_in_words, overview_url, today_of
-from clinic_portal.rota.reach import MAY_SET, actor, practitioner_of
+from clinic_portal.rota.carrying_out import change as change_hours_by
+from clinic_portal.rota.carrying_out import token
+from clinic_portal.rota.overview import overview_url, today_of
+from clinic_portal.rota.reach import MAY_SET, practitioner_of
 from clinic_portal.rota.reading import Values, read_day, read_row_id
-from clinic_portal.scheduling.hours import WeekChange, change_week, hours_version, rules_of
+from clinic_portal.rota.telling import block_in_words
+from clinic_portal.scheduling.hours import hours_version, rules_of
+from clinic_portal.scheduling.hours_changes import WeekChange
 from clinic_portal.web import page
 
 DAY = timedelta(days=1)
@@ -37,15 +40,12 @@ def add(public_id: str) -> Response:
 def save_new(public_id: str) -> Response:
     """Add them, on each of the days that are ticked."""
     practitioner = practitioner_of(public_id)
-    return carry_out(
-        lambda answers: change_week(
-            actor=actor(), practitioner_id=practitioner.id,
-            change=WeekChange(adds=block_form.read_blocks(request.form)),
-            token=sent_token(), expected_version=version(), answers=answers,
-        ),
+    return change_hours_by(
+        practitioner,
+        lambda: WeekChange(adds=block_form.read_blocks(request.form)),
         lambda errors, status: _form(practitioner_of(public_id), None, request.form, errors, status),
-        done=_("The hours are added."), done_url=overview_url(practitioner), back_url=overview_url(practitioner),
-    )  # fmt: skip
+        done=_("The hours are added."),
+    )
 
 
 @blueprint.get("/<public_id>/blocks/<rule_id>")
@@ -62,24 +62,19 @@ def change(public_id: str, rule_id: str) -> Response:
 def save(public_id: str, rule_id: str) -> Response:
     """Change them: the old ones end the day before."""
     practitioner = practitioner_of(public_id)
-
-    def act(answers: Any) -> None:
-        (block,) = block_form.read_blocks(request.form)[:1]
-        ends = {read_row_id(rule_id): block.valid_from - DAY}
-        change_week(
-            actor=actor(), practitioner_id=practitioner.id, change=WeekChange(ends, [block]), token=sent_token(),
-            expected_version=version(), answers=answers,
-        )  # fmt: skip
-
-    return carry_out(
-        act,
+    return change_hours_by(
+        practitioner,
+        lambda: _instead(rule_id),
         lambda errors, status: _form(
             practitioner_of(public_id), _rule(practitioner, read_row_id(rule_id)), request.form, errors, status
         ),
         done=_("The hours are changed."),
-        done_url=overview_url(practitioner),
-        back_url=overview_url(practitioner),
     )
+
+
+def _instead(rule_id: str) -> WeekChange:
+    (block,) = block_form.read_blocks(request.form)[:1]
+    return WeekChange({read_row_id(rule_id): block.valid_from - DAY}, [block])
 
 
 @blueprint.get("/<public_id>/blocks/<rule_id>/end")
@@ -96,27 +91,15 @@ def end(public_id: str, rule_id: str) -> Response:
 def save_end(public_id: str, rule_id: str) -> Response:
     """End them."""
     practitioner = practitioner_of(public_id)
-
-    def act(answers: Any) -> None:
-        ends = {read_row_id(rule_id): read_day(request.form, "first_without") - DAY}
-        change_week(
-            actor=actor(), practitioner_id=practitioner.id, change=WeekChange(ends), token=sent_token(),
-            expected_version=version(), answers=answers,
-        )  # fmt: skip
-
-    return carry_out(
-        act,
+    return change_hours_by(
+        practitioner,
+        lambda: WeekChange({read_row_id(rule_id): read_day(request.form, "first_without") - DAY}),
         lambda errors, status: _end_form(
-            practitioner_of(public_id),
-            _rule(practitioner, read_row_id(rule_id)),
-            request.form,
-            _first_without(errors),
-            status,
+            practitioner_of(public_id), _rule(practitioner, read_row_id(rule_id)), request.form,
+            _first_without(errors), status,
         ),
         done=_("The hours end."),
-        done_url=overview_url(practitioner),
-        back_url=overview_url(practitioner),
-    )
+    )  # fmt: skip
 
 
 def _first_without(errors: list[dict[str, str]]) -> list[dict[str, str]]:

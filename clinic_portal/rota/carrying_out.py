@@ -6,13 +6,17 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flask import Response, flash, request
+from flask import Response, flash, request, url_for
 
 from clinic_portal.database import db
 from clinic_portal.errors import DomainError, InvalidRequest, VersionConflict, VisitsOutside
 from clinic_portal.languages import N_, _
+from clinic_portal.models import Practitioner
+from clinic_portal.rota.reach import actor
 from clinic_portal.rota.reading import Values, read_instant, write_instant
-from clinic_portal.scheduling.hours import Answers
+from clinic_portal.scheduling.hours import Answers, change_hours
+from clinic_portal.scheduling.hours_changes import HoursChange
+from clinic_portal.scheduling.hours_requests import ask_for_change, must_ask
 from clinic_portal.scheduling.stranded import Answer, Stranded, What
 from clinic_portal.visit_texts import text_of
 from clinic_portal.web import page, see_other
@@ -30,6 +34,25 @@ FOR_ALL = {
 # Not part of the change itself.
 OWN = frozenset({"csrf_token", "all"})
 ANSWER = "visit-"
+
+
+def change(practitioner: Practitioner, make: Callable[[], HoursChange], form: Form, done: str) -> Response:
+    """Change somebody's hours as their form says; or ask for it, where that needs somebody's agreement.
+
+    Args: make, reads the change from the form. form, as for `carry_out`; done, what is said afterwards.
+    """
+    url = url_for("rota.week", public_id=practitioner.public_id)
+    asks = must_ask(db.session(), actor())
+
+    def act(answers: Answers) -> None:
+        given = {"actor": actor(), "practitioner_id": practitioner.id, "change": make(), "token": sent_token()}
+        if asks:
+            ask_for_change(**given)  # type: ignore[arg-type]
+        else:
+            change_hours(**given, expected_version=version(), answers=answers)  # type: ignore[arg-type]
+
+    said = _("Your change is written down. It counts as soon as somebody at the clinic agrees.") if asks else done
+    return carry_out(act, form, said, url, url)
 
 
 def carry_out(act: Callable[[Answers], Any], form: Form, done: str, done_url: str, back_url: str) -> Response:

@@ -15,12 +15,13 @@ from clinic_portal.errors import InvalidRequest
 from clinic_portal.languages import N_, _
 from clinic_portal.models import AvailabilityRule, Practitioner
 from clinic_portal.rota.blueprint import blueprint
-from clinic_portal.rota.carrying_out import carry_out, sent_token, token, version
+from clinic_portal.rota.carrying_out import change, token
 from clinic_portal.rota.overview import overview_url, today_of
-from clinic_portal.rota.reach import MAY_SET, actor, practitioner_of
+from clinic_portal.rota.reach import MAY_SET, practitioner_of
 from clinic_portal.rota.reading import Values, read_day
 from clinic_portal.scheduling.blocks import Block
-from clinic_portal.scheduling.hours import WeekChange, change_week, hours_version, rules_of
+from clinic_portal.scheduling.hours import hours_version, rules_of
+from clinic_portal.scheduling.hours_changes import WeekChange
 from clinic_portal.web import page
 from clinic_portal.wording import weekday_long
 
@@ -40,14 +41,12 @@ def copy(public_id: str) -> Response:
 def save_copy(public_id: str) -> Response:
     """Copy it."""
     practitioner = practitioner_of(public_id)
-    return carry_out(
-        lambda answers: change_week(
-            actor=actor(), practitioner_id=practitioner.id, change=_change(practitioner, request.form),
-            token=sent_token(), expected_version=version(), answers=answers,
-        ),
+    return change(
+        practitioner,
+        lambda: _change(practitioner, request.form),
         lambda errors, status: _form(practitioner_of(public_id), request.form, errors, status),
-        done=_("The day is copied."), done_url=overview_url(practitioner), back_url=overview_url(practitioner),
-    )  # fmt: skip
+        done=_("The day is copied."),
+    )
 
 
 def _change(practitioner: Practitioner, values: Values) -> WeekChange:

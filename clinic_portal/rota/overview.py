@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -14,10 +15,8 @@ from clinic_portal.accounts import roles_required
 from clinic_portal.clock import DAY_MIN
 from clinic_portal.database import db
 from clinic_portal.errors import NotFound
-from clinic_portal.languages import N_, _, ngettext
+from clinic_portal.languages import _
 from clinic_portal.models import (
-    ALL_MODES,
-    Audience,
     AvailabilityException,
     AvailabilityRule,
     ClinicSession,
@@ -26,17 +25,17 @@ from clinic_portal.models import (
     ExceptionStatus,
     Location,
     Practitioner,
-    ReleasePolicy,
-    RuleKind,
     SessionStatus,
 )
-from clinic_portal.rota.block_form import AUDIENCES, MODES, NTH
 from clinic_portal.rota.blueprint import blueprint
-from clinic_portal.rota.reach import MAY_SET, is_staff, practitioner_of, reachable
+from clinic_portal.rota.reach import MAY_SET, actor, is_staff, practitioner_of, reachable
 from clinic_portal.rota.reading import read_day_or_none
+from clinic_portal.rota.telling import away_in_words, line_of
+from clinic_portal.rota.wishes import waiting
 from clinic_portal.scheduling.hours import rules_of
+from clinic_portal.scheduling.hours_requests import must_ask, open_wishes
 from clinic_portal.web import page, see_other
-from clinic_portal.wording import date_short, day_and_time, minute_told, time_short, weekday_long
+from clinic_portal.wording import date_short, time_short, weekday_long
 
 WEEK = timedelta(days=7)
 DAY = timedelta(days=1)
@@ -61,16 +60,6 @@ class DayOfWeek:
     notes: list[str]
 
 
-@dataclass(frozen=True)
-class Line:
-    """A block of the week, in words."""
-
-    rule_id: int
-    hours: str
-    details: str
-    is_break: bool
-
-
 @blueprint.get("/")
 @roles_required(*MAY_SET)
 def everybody() -> Response:
@@ -80,7 +69,8 @@ def everybody() -> Response:
         if not found:
             raise NotFound
         return see_other(overview_url(found[0]))
-    return page("rota/everybody.html", practitioners=found, back_url=url_for("backoffice.index"))
+    waits = Counter(row.practitioner_id for row in open_wishes(db.session(), [one.id for one in found]))
+    return page("rota/everybody.html", practitioners=found, waits=waits, back_url=url_for("backoffice.index"))
 
 
 @blueprint.get("/<public_id>")
@@ -100,9 +90,11 @@ def week(public_id: str) -> Response:
         last=first + WEEK - DAY,
         before_url=_week_url(practitioner, first - WEEK),
         after_url=_week_url(practitioner, first + WEEK),
-        blocks=[(weekday_long(day), [_line(rule) for rule in rules if rule.weekday == day]) for day in range(7)],
+        blocks=[(weekday_long(day), [line_of(rule) for rule in rules if rule.weekday == day]) for day in range(7)],
         ahead=_ahead(practitioner, today),
         closures=[_closure_in_words(row) for row in _closures(today, today + 26 * WEEK)],
+        wishes=waiting(practitioner, zone),
+        must_ask=must_ask(db.session(), actor()),
         back_url=url_for("rota.everybody") if is_staff() else url_for("doctor.day"),
         is_staff=is_staff(),
     )
@@ -202,53 +194,6 @@ def _session_in_words(row: ClinicSession) -> str:
     return _("%(start)s to %(end)s, %(place)s", start=start, end=end, place=row.location.name)
 
 
-def _line(rule: AvailabilityRule) -> Line:
-    return Line(rule.id, _hours(rule), "; ".join(_details(rule)), rule.kind is RuleKind.BREAK)
-
-
-def _hours(rule: AvailabilityRule) -> str:
-    return _("%(start)s to %(end)s", start=minute_told(rule.starts_min), end=minute_told(rule.ends_min))
-
-
-def block_in_words(rule: AvailabilityRule) -> str:
-    """A block of the week: "Tuesday, 9am to 12 midday, Harbour Street"."""
-    return ", ".join([weekday_long(rule.weekday), _hours(rule), rule.location.name])
-
-
-def _details(rule: AvailabilityRule) -> list[str]:
-    """Where it is, and what is unusual about it."""
-    found = [rule.location.name]
-    if rule.valid_from > clock.local_date(clock.now(), rule.location.zone):
-        found.append(_("from %(day)s on", day=date_short(rule.valid_from)))
-    if rule.valid_until is not None:
-        found.append(_("until %(day)s", day=date_short(rule.valid_until)))
-    if rule.every_n_weeks > 1:
-        found.append(ngettext("every %(num)d week", "every %(num)d weeks", rule.every_n_weeks))
-    if rule.nth_of_month is not None:
-        found.append(_("the %(nth)s of the month", nth=_(NTH[rule.nth_of_month]).lower()))
-    if rule.modes != ALL_MODES:
-        found.append(", ".join(_(words) for mode, words in MODES.items() if mode in rule.modes))
-    if rule.audience is not Audience.PUBLIC and rule.release_policy is not ReleasePolicy.NEVER:
-        found.append(_(AUDIENCES[rule.audience]))
-    if rule.release_policy is not ReleasePolicy.AT_ONCE:
-        found.append(_release(rule))
-    return found
-
-
-_RELEASE = {
-    ReleasePolicy.NEVER: N_("booked by the desk only"),
-    ReleasePolicy.HOURS_BEFORE: N_("free for patients %(number)s hours before"),
-    ReleasePolicy.DAYS_BEFORE: N_("free for patients %(number)s days before, at %(time)s"),
-}
-
-
-def _release(rule: AvailabilityRule) -> str:
-    time = minute_told(rule.release_at_min)
-    if rule.release_policy is ReleasePolicy.DAYS_BEFORE and not rule.release_before:
-        return _("free for patients on the same day, from %(time)s on", time=time)
-    return _(_RELEASE[rule.release_policy], number=rule.release_before, time=time)
-
-
 def _away(practitioner: Practitioner, first: date, last: date) -> list[AvailabilityException]:
     found = select(AvailabilityException).where(
         AvailabilityException.practitioner_id == practitioner.id,
@@ -263,27 +208,7 @@ def _away(practitioner: Practitioner, first: date, last: date) -> list[Availabil
 
 def _ahead(practitioner: Practitioner, today: date) -> list[tuple[int, str, str]]:
     """Time off and extra hours that are not over: id, in words, and why."""
-    return [(row.id, _away_in_words(row), row.reason) for row in _away(practitioner, today, date.max)]
-
-
-def _away_in_words(row: AvailabilityException) -> str:
-    start, end = _away_bounds(row)
-    if row.kind is ExceptionKind.EXTRA:
-        place = row.location.name if row.location else ""
-        return _("Extra hours: %(start)s to %(end)s, %(place)s", start=start, end=end, place=place)
-    if row.starts_min == 0 and row.ends_min == DAY_MIN:
-        if row.starts_on == row.ends_on:
-            return _("Time off: %(day)s", day=date_short(row.starts_on))
-        return _("Time off: %(first)s to %(last)s", first=date_short(row.starts_on), last=date_short(row.ends_on))
-    return _("Time off: %(first)s to %(last)s", first=start, last=end)
-
-
-def _away_bounds(row: AvailabilityException) -> tuple[str, str]:
-    starts_at = clock.wall_to_instant(row.starts_on, row.starts_min, row.zone)
-    ends_at = clock.wall_to_instant(row.ends_on, row.ends_min, row.zone)
-    is_one_day = clock.local_date(starts_at, row.zone) == clock.local_date(ends_at, row.zone)
-    end = time_short(ends_at, row.zone) if is_one_day else day_and_time(ends_at, row.zone)
-    return day_and_time(starts_at, row.zone), end
+    return [(row.id, away_in_words(row), row.reason) for row in _away(practitioner, today, date.max)]
 
 
 def read_away_in_words(practitioner: Practitioner, exception_id: int, now: datetime) -> str:

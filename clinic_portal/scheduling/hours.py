@@ -7,7 +7,6 @@ changed; a visit that was booked meanwhile is asked about as well. Source: UC4.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, timedelta
 from typing import Any
 
@@ -32,7 +31,8 @@ from clinic_portal.models import (
 )
 from clinic_portal.notifications.account_outbox import tell_account
 from clinic_portal.scheduling import session_rows, stranded, submissions
-from clinic_portal.scheduling.blocks import Away, Block, check_overlap, plain, told_of
+from clinic_portal.scheduling.blocks import Away, Block, check_overlap, told_of
+from clinic_portal.scheduling.hours_changes import EndAway, HoursChange, WeekChange, days_of, to_plain
 from clinic_portal.scheduling.request_rows import lock_batch
 from clinic_portal.scheduling.running import state_of
 from clinic_portal.scheduling.sessions import write_sessions
@@ -50,103 +50,106 @@ Days = tuple[date, date]
 NO_ANSWERS: Answers = {}
 
 
-@dataclass(frozen=True)
-class WeekChange:
-    """What changes in somebody's week: rules that end, each with the last day on which it takes place, and new ones."""
-
-    ends: Mapping[int, date] = field(default_factory=dict)
-    adds: Sequence[Block] = ()
-
-
 @writing
-def change_week(
+def change_hours(
     db: Session,
     *,
     actor: Actor,
     practitioner_id: int,
-    change: WeekChange,
+    change: HoursChange,
     token: str,
     expected_version: int | None = None,
     answers: Answers = NO_ANSWERS,
 ) -> Practitioner:
-    """Change the weekly hours of a practitioner, and the sessions with them.
+    """Change the hours of a practitioner, and the sessions with them: blocks of the week, time off, or extra hours.
 
     Args: token, the form's own: the same again changes nothing more. expected_version, of the hours as the form showed
     them. answers, by visit, what to do with those that would be outside of the hours.
     Times: days and minutes on the wall clock of each location.
-    Commits: submission, rules, sessions, moved and cancelled visits, audit, messages; rings.
+    Commits: submission, rules and exceptions, sessions, moved and cancelled visits, audit, messages; rings.
     Raises: VisitsOutside with those that have no answer, or none that can be carried out; InvalidRequest naming the
     field, VersionConflict, NotAllowed, NotFound, SubmissionConflict.
     Source: UC4.1-UC4.4.
     """
-    adds = [plain(block) for block in change.adds]
-    body = {"what": "week", "practitioner": practitioner_id, "ends": change.ends, "adds": adds, "answers": answers}
+    body = {"what": "hours", "practitioner": practitioner_id, "change": to_plain(change), "answers": answers}
+    submission_id, earlier_id = submissions.begin(db, actor, token, body)
+    if earlier_id is not None:
+        return db.get_one(Practitioner, earlier_id)
+    practitioner = carry_out(db, actor, practitioner_id, change, answers, expected_version)
+    submissions.finish(db, submission_id, practitioner_id)
+    return practitioner
 
-    def carry_out(practitioner: Practitioner) -> None:
-        _end_rules(db, actor, practitioner, change.ends)
-        _add_rules(db, actor, practitioner, change.adds)
 
-    return _change(db, actor, practitioner_id, body, token, expected_version, answers, carry_out)
-
-
-@writing
-def add_away(
-    db: Session,
-    *,
+def carry_out(
+    session: Session,
     actor: Actor,
     practitioner_id: int,
-    away: Away,
-    token: str,
-    expected_version: int | None = None,
+    change: HoursChange,
     answers: Answers = NO_ANSWERS,
-) -> Practitioner:
-    """Note that a practitioner is away for a time, or works extra hours.
-
-    Args, Times, Commits, Raises: as `change_week`.
-    Source: UC4.1.
-    """
-    body = {"what": "away", "practitioner": practitioner_id, "away": plain(away), "answers": answers}
-
-    def carry_out(practitioner: Practitioner) -> None:
-        away.check(clock.now(), load_settings(db).number("grid_min"))
-        if away.kind is ExceptionKind.EXTRA:
-            _open_location(db, away.location_id or 0)
-        row = AvailabilityException(practitioner_id=practitioner.id, **away.columns())
-        db.add(row)
-        db.flush()
-        record(db, actor, "add_hours", row, after=told_of(row))
-
-    days = (away.starts_on, away.ends_on)
-    return _change(db, actor, practitioner_id, body, token, expected_version, answers, carry_out, days)
-
-
-@writing
-def end_away(
-    db: Session,
-    *,
-    actor: Actor,
-    practitioner_id: int,
-    exception_id: int,
-    token: str,
     expected_version: int | None = None,
-    answers: Answers = NO_ANSWERS,
 ) -> Practitioner:
-    """Take time off, or extra hours, back; what lies behind stays as it was.
+    """As `change_hours`, inside the caller's transaction."""
+    practitioner = session.get(Practitioner, practitioner_id)
+    if practitioner is None:
+        raise NotFound
+    may_change(actor, practitioner)
 
-    Args, Commits, Raises: as `change_week`.
+    def changed() -> None:
+        session.refresh(practitioner)
+        version = hours_version(session, practitioner_id)
+        if expected_version not in (None, version):
+            raise VersionConflict(version=version)
+        write_change(session, actor, practitioner, change)
+
+    _with_all(session, actor, [practitioner_id], answers, changed, days_of(change))
+    return practitioner
+
+
+def write_change(session: Session, actor: Actor, practitioner: Practitioner, change: HoursChange) -> None:
+    """Write the rules and exceptions of a change, inside the caller's transaction; the sessions follow elsewhere.
+
+    Raises: InvalidRequest naming the field, NotFound.
     """
-    body = {"what": "end_away", "practitioner": practitioner_id, "exception": exception_id, "answers": answers}
+    match change:
+        case WeekChange():
+            _end_rules(session, actor, practitioner, change.ends)
+            _add_rules(session, actor, practitioner, change.adds)
+        case Away():
+            note_away(session, actor, practitioner.id, change)
+        case EndAway():
+            note_back(session, actor, practitioner.id, change.exception_id)
 
-    def carry_out(practitioner: Practitioner) -> None:
-        row = db.get(AvailabilityException, exception_id)
-        if row is None or row.practitioner_id != practitioner.id:
-            raise NotFound
-        before = told_of(row)
-        row.status = ExceptionStatus.REFUSED
-        db.flush()
-        record(db, actor, "end_hours", row, before=before, after=told_of(row))
 
-    return _change(db, actor, practitioner_id, body, token, expected_version, answers, carry_out)
+def note_away(session: Session, actor: Actor, practitioner_id: int, away: Away) -> AvailabilityException:
+    """Write time off or extra hours down, inside the caller's transaction; the sessions follow elsewhere.
+
+    Raises: InvalidRequest naming the field.
+    """
+    away.check(clock.now(), load_settings(session).number("grid_min"))
+    if away.kind is ExceptionKind.EXTRA:
+        _open_location(session, away.location_id or 0)
+    row = AvailabilityException(practitioner_id=practitioner_id, **away.columns())
+    session.add(row)
+    session.flush()
+    record(session, actor, "add_hours", row, after=told_of(row))
+    return row
+
+
+def note_back(session: Session, actor: Actor, practitioner_id: int, exception_id: int) -> AvailabilityException:
+    """Take time off or extra hours back, inside the caller's transaction; the sessions follow elsewhere.
+
+    What lies behind stays as it was.
+
+    Raises: NotFound when it is not theirs.
+    """
+    row = session.get(AvailabilityException, exception_id)
+    if row is None or row.practitioner_id != practitioner_id:
+        raise NotFound
+    before = told_of(row)
+    row.status = ExceptionStatus.REFUSED
+    session.flush()
+    record(session, actor, "end_hours", row, before=before, after=told_of(row))
+    return row
 
 
 @writing
@@ -158,7 +161,7 @@ def add_closure(
 
     Args: name, what the clinic calls it. location_id, None for all locations.
     Commits: submission, the closure, everybody's sessions, moved and cancelled visits, audit, messages; rings.
-    Raises: as `change_week`; NotAllowed for anybody but staff.
+    Raises: as `change_hours`; NotAllowed for anybody but staff.
     Source: UC4.5.
     """
     _only_staff(actor)
@@ -198,37 +201,6 @@ def end_closure(db: Session, *, actor: Actor, closure_id: int) -> None:
     _with_all(db, actor, _working_at(db, closure.location_id), NO_ANSWERS, carry_out, days)
 
 
-def _change(
-    session: Session,
-    actor: Actor,
-    practitioner_id: int,
-    body: dict[str, Any],
-    token: str,
-    expected_version: int | None,
-    answers: Answers,
-    carry_out: Callable[[Practitioner], None],
-    days: Days | None = None,
-) -> Practitioner:
-    submission_id, earlier_id = submissions.begin(session, actor, token, body)
-    if earlier_id is not None:
-        return session.get_one(Practitioner, earlier_id)
-    practitioner = session.get(Practitioner, practitioner_id)
-    if practitioner is None:
-        raise NotFound
-    _may_change(actor, practitioner)
-
-    def changed() -> None:
-        session.refresh(practitioner)
-        version = hours_version(session, practitioner_id)
-        if expected_version not in (None, version):
-            raise VersionConflict(version=version)
-        carry_out(practitioner)
-
-    _with_all(session, actor, [practitioner_id], answers, changed, days)
-    submissions.finish(session, submission_id, practitioner_id)
-    return practitioner
-
-
 def _with_all(
     session: Session,
     actor: Actor,
@@ -256,10 +228,10 @@ def _with_all(
     carry_out()
     outside: dict[int, set[int]] = {}
     for practitioner_id in practitioner_ids:
-        _rewrite(session, practitioner_id, days)
+        rewrite(session, practitioner_id, days)
         stranded.let_go_of_holds_outside(session, practitioner_id, grid_min)
         outside[practitioner_id] = stranded.ids_outside(session, practitioner_id, grid_min) - before[practitioner_id]
-        _note_change(session, actor, practitioner_id)
+        note_change(session, actor, practitioner_id)
     _ask(session, outside, [id_ for ids in outside.values() for id_ in ids if id_ not in answers])
     undone = [
         visit_id
@@ -279,7 +251,11 @@ def _ask(session: Session, outside: Mapping[int, set[int]], unanswered: Sequence
         raise VisitsOutside(visits=sorted(found, key=lambda one: one.starts_at), unanswered=frozenset(unanswered))
 
 
-def _rewrite(session: Session, practitioner_id: int, days: Days | None) -> None:
+def rewrite(session: Session, practitioner_id: int, days: Days | None) -> None:
+    """Bring somebody's sessions in line with their hours, inside the caller's transaction.
+
+    Args: days, the only ones that can differ; None for all.
+    """
     today = clock.now().astimezone(UTC).date()
     horizon = today + timedelta(days=load_settings(session).number("sessions_ahead_days"))
     first_day, last_day = today - DAY, max(horizon, session_rows.last_day(session, practitioner_id))
@@ -290,7 +266,7 @@ def _rewrite(session: Session, practitioner_id: int, days: Days | None) -> None:
         write_sessions(session, practitioner_id, first_day, last_day)
 
 
-def _note_change(session: Session, actor: Actor, practitioner_id: int) -> None:
+def note_change(session: Session, actor: Actor, practitioner_id: int) -> None:
     """Count the change; who did not make it is told."""
     practitioner = session.get_one(Practitioner, practitioner_id)
     state = state_of(session, practitioner_id)
@@ -306,7 +282,8 @@ def hours_version(session: Session, practitioner_id: int) -> int:
     return session.scalar(found) or 0
 
 
-def _may_change(actor: Actor, practitioner: Practitioner) -> None:
+def may_change(actor: Actor, practitioner: Practitioner) -> None:
+    """Refuse whoever neither is the practitioner nor works at the desk. Raises: NotAllowed."""
     own = actor.kind is ActorKind.PRACTITIONER and practitioner.account_id == actor.account_id
     if actor.account_id is None or not (own or actor.kind is ActorKind.STAFF):
         raise NotAllowed

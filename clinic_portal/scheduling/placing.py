@@ -72,6 +72,7 @@ def put_elsewhere(
     now: datetime,
     wishes: dict[str, Any] | None = None,
     *,
+    way: Mapping[str, Any] = MappingProxyType({}),
     noted: Mapping[str, Any] = MappingProxyType({}),
     tells_patient: bool = True,
 ) -> None:
@@ -79,8 +80,8 @@ def put_elsewhere(
 
     The old cells go back, everybody concerned is told once, and whoever waits may have them.
 
-    Args: action, what the audit log calls it, and `noted`, what it says besides; wishes, why it was put there, if that
-    has changed; tells_patient, false when somebody at the clinic has told them.
+    Args: action, what the audit log calls it, and `noted`, what it says besides; wishes, why it was put there, and way,
+    how both sides meet, if these have changed; tells_patient, false when somebody at the clinic has told them.
     """
     before = columns_of(visit, TOLD)
     old_starts_at, old_practitioner_id, old_location_id = visit.starts_at, visit.practitioner_id, visit.location_id
@@ -92,7 +93,8 @@ def put_elsewhere(
     same_lane = (placement.practitioner_id, 0) == (visit.practitioner_id, visit.lane)
     taken = claims.piece_of(placement.blocked_from, placement.blocked_until, grid_min)
     give_back(session, visit, grid_min, kept=taken if same_lane else None)
-    for name, value in time_of(placement, shown_window(settings, visit.mode, visit.visit_type_id)).items():
+    window_min = shown_window(settings, way.get("mode", visit.mode), visit.visit_type_id)
+    for name, value in {**way, **time_of(placement, window_min)}.items():
         setattr(visit, name, value)
     visit.version, visit.sequence = visit.version + 1, visit.sequence + 1
     _unconfirm(visit)

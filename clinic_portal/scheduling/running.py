@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
@@ -13,6 +12,7 @@ from clinic_portal.database import writing
 from clinic_portal.errors import BadTransition, InvalidRequest, NotAllowed, NotFound
 from clinic_portal.languages import N_
 from clinic_portal.models import Appointment, ClinicSession, Practitioner, PractitionerState, SessionStatus, Status
+from clinic_portal.notifications.lateness import late_min_of, tell_running_late
 from clinic_portal.scheduling import session_rows
 from clinic_portal.scheduling.visits import lock_visit
 
@@ -46,12 +46,12 @@ def call_in(
 def run_late(db: Session, *, actor: Actor, session_id: int, late_min: int) -> ClinicSession:
     """Say how many minutes late a session of today runs; bookings stay where they are.
 
-    Commits: the session, audit.
+    Commits: the session, audit, messages to those who are still to come when it is worth telling; rings for them.
     Raises: InvalidRequest for other than whole steps up to four hours, or on another day; NotAllowed for whom it is
     not; NotFound.
     Source: clinic.md 2, item 3.
     """
-    row = db.get(ClinicSession, session_id)
+    row = db.get(ClinicSession, session_id, with_for_update={"key_share": True})
     if row is None or row.status is not SessionStatus.PLANNED:
         raise NotFound
     owner = db.get_one(Practitioner, row.practitioner_id).account_id
@@ -63,8 +63,10 @@ def run_late(db: Session, *, actor: Actor, session_id: int, late_min: int) -> Cl
         raise InvalidRequest(N_("Only a session of today can run late."), field="late_min")
     before = row.late_min
     if before != late_min:
-        db.execute(update(ClinicSession).where(ClinicSession.id == row.id).values(late_min=late_min))
+        row.late_min = late_min
         record(db, actor, "run_late", row, before={"late_min": before}, after={"late_min": late_min})
+    if before < late_min:
+        tell_running_late(db, row)
     return row
 
 
@@ -75,19 +77,9 @@ def _is_today(row: ClinicSession, now: datetime) -> bool:
 
 def late_by(session: Session, visit: Appointment) -> int:
     """How many minutes late the session runs in which a visit of today begins; 0 when nobody said so, or it is over."""
-    if visit.status is not Status.BOOKED or visit.starts_at is None or visit.practitioner_id is None:
-        return 0
     # Long before and long after, it is said of no visit.
-    if abs(visit.starts_at - clock.now()) > timedelta(hours=12):
-        return 0
-    found = select(ClinicSession.late_min).where(
-        ClinicSession.practitioner_id == visit.practitioner_id,
-        ClinicSession.lane == 0,
-        ClinicSession.starts_at <= visit.starts_at,
-        ClinicSession.ends_at > visit.starts_at,
-        ClinicSession.late_min > 0,
-    )
-    return session.scalar(found.limit(1)) or 0
+    is_near = visit.starts_at is not None and abs(visit.starts_at - clock.now()) <= timedelta(hours=12)
+    return late_min_of(session, visit) if is_near and visit.status is Status.BOOKED else 0
 
 
 @writing

@@ -27,6 +27,7 @@ from clinic_portal.models import (
 )
 from clinic_portal.scheduling import booking, hours
 from clinic_portal.scheduling.blocks import Away, Block
+from clinic_portal.scheduling.hours_changes import EndAway, WeekChange
 from clinic_portal.scheduling.search import Search
 from clinic_portal.scheduling.sessions import SessionChanges, refresh_sessions
 from clinic_portal.scheduling.stranded import Answer, What
@@ -98,7 +99,7 @@ def rota_in(env: Env, plan: Plan) -> Rota:
         outcome = crew.run(_doctor_or_client, plan.doctors + plan.clients, plan.seconds)
     with portal(env):
         broken = [*_stale_sessions(), *broken_invariants(db.session())]
-        rows = {key: status for key, status in db.session().execute(select(Appointment.id, Appointment.status))}
+        rows = dict(map(tuple, db.session().execute(select(Appointment.id, Appointment.status))))
     return Rota(plan, alone, outcome, read_journals(folder, BOOKED), rows, broken)
 
 
@@ -172,7 +173,7 @@ def _common(practitioner_id: int, answers: hours.Answers) -> dict[str, object]:
 def _take_day_off(station: Station, practitioner_id: int, answers: hours.Answers) -> None:
     day = station.clinic.first_day + timedelta(days=1 + len(answers) % 7 + station.chance.randrange(20) * (not answers))
     away = Away(ExceptionKind.OFF, ZONE, day, 0, day, 24 * 60)
-    hours.add_away(away=away, **_common(practitioner_id, answers))  # type: ignore[arg-type]
+    hours.change_hours(change=away, **_common(practitioner_id, answers))  # type: ignore[arg-type]
 
 
 def _take_back(_station: Station, practitioner_id: int, answers: hours.Answers) -> None:
@@ -180,20 +181,20 @@ def _take_back(_station: Station, practitioner_id: int, answers: hours.Answers) 
     live = select(AvailabilityException.id).filter_by(practitioner_id=practitioner_id, status=ExceptionStatus.APPROVED)
     found = db.session().scalar(live.order_by(AvailabilityException.id))
     if found is not None:
-        hours.end_away(exception_id=found, **common)  # type: ignore[arg-type]
+        hours.change_hours(change=EndAway(found), **common)  # type: ignore[arg-type]
 
 
 def _open_saturday(station: Station, practitioner_id: int, answers: hours.Answers) -> None:
     block = Block(1, SATURDAY, 540, 720, station.clinic.first_day)
     if not _saturdays(practitioner_id):
-        change = hours.WeekChange(adds=[block])
-        hours.change_week(change=change, **_common(practitioner_id, answers))  # type: ignore[arg-type]
+        change = WeekChange(adds=[block])
+        hours.change_hours(change=change, **_common(practitioner_id, answers))  # type: ignore[arg-type]
 
 
 def _close_saturday(station: Station, practitioner_id: int, answers: hours.Answers) -> None:
     yesterday = station.clinic.first_day - timedelta(days=1)
     ends = dict.fromkeys(_saturdays(practitioner_id), yesterday)
-    hours.change_week(change=hours.WeekChange(ends), **_common(practitioner_id, answers))  # type: ignore[arg-type]
+    hours.change_hours(change=WeekChange(ends), **_common(practitioner_id, answers))  # type: ignore[arg-type]
 
 
 def _saturdays(practitioner_id: int) -> list[int]:
