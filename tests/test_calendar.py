@@ -1,4 +1,4 @@
-"""Exactly this clinician at exactly this time: rows, messages and races; and how the columns of the calendar are cut."""
+"""Exactly this clinician at exactly this time: rows and messages; and how the columns of the calendar are cut."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ from tests.bookings import book, messages_of, open_clinic, reminders_of
 from tests.world import GRID, ZONE, World, add_patient, add_session, at, free_cells
 
 
-def move_to(world: World, visit: Appointment, starts_at: datetime, practitioner_id: int = 0, **more: Any) -> Appointment:
+def move_to(
+    world: World, visit: Appointment, starts_at: datetime, practitioner_id: int = 0, **more: Any
+) -> Appointment:
     spot = Spot(practitioner_id or world.chen_id, starts_at)
     said = {"actor": world.erin, "token": f"move {starts_at} {practitioner_id}", **more}
     return move_exactly(appointment_id=visit.id, spot=spot, **said)
@@ -91,7 +93,10 @@ def test_time_kept_back_from_patients_and_beyond_their_horizon_is_the_desks(worl
 
 
 def test_a_visit_may_lie_across_two_sessions_that_touch(world: World) -> None:
-    parts = [add_session(world.chen_id, at(9, day=1), at(9, 15, day=1)), add_session(world.chen_id, at(9, 15, 1), at(10, day=1))]
+    parts = [
+        add_session(world.chen_id, at(9, day=1), at(9, 15, day=1)),
+        add_session(world.chen_id, at(9, 15, 1), at(10, day=1)),
+    ]
     book_with(world, world.chen_id, at(9, day=1))
     assert [free_cells(db.session(), each) for each in parts] == [0, 6]
 
@@ -107,7 +112,12 @@ def test_what_is_taken_is_told_with_its_times_and_changes_nothing(world: World) 
 
 def test_where_nobody_works_off_the_grid_or_in_the_past_nothing_is_booked(world: World) -> None:
     add_session(world.chen_id, at(7), at(9))
-    for starts_at, kind in ((at(8, 45), InvalidRequest), (at(8, 32), InvalidRequest), (at(7, 30), TooSoon), (at(11), InvalidRequest)):
+    for starts_at, kind in (
+        (at(8, 45), InvalidRequest),
+        (at(8, 32), InvalidRequest),
+        (at(7, 30), TooSoon),
+        (at(11), InvalidRequest),
+    ):
         with pytest.raises(kind):
             book_with(world, world.chen_id, starts_at)
     assert book_with(world, world.chen_id, at(8, 30)).ends_at == at(9)
@@ -123,7 +133,9 @@ def test_the_patients_own_other_visit_stands_in_the_way(world: World) -> None:
 
 @writing
 def never(session: Session, patient_id: int, practitioner_id: int) -> None:
-    session.add(PractitionerPreference(patient_id=patient_id, practitioner_id=practitioner_id, kind=PreferenceKind.NEVER))
+    session.add(
+        PractitionerPreference(patient_id=patient_id, practitioner_id=practitioner_id, kind=PreferenceKind.NEVER)
+    )
 
 
 @writing
@@ -182,7 +194,11 @@ def test_a_visit_goes_to_exactly_the_clinician_and_time_and_its_old_time_is_free
     assert moved.practitioner_id != whose
     assert (moved.version, moved.sequence) == (2, 1)
     assert sorted(free_cells(db.session(), each) for each in (old, new)) == [30, 36]
-    told = {(row.event.value, row.recipient.value, row.practitioner_id) for row in messages_of(visit.id) if row.sequence == 1}
+    told = {
+        (row.event.value, row.recipient.value, row.practitioner_id)
+        for row in messages_of(visit.id)
+        if row.sequence == 1
+    }
     assert told == {("moved", "patient", None), ("cancelled", "practitioner", whose),
                     ("booked", "practitioner", moved.practitioner_id)}  # fmt: skip
 
@@ -440,5 +456,3 @@ def test_the_reading_asks_as_often_for_many_as_for_one(world: World) -> None:
     with sent_statements() as many:
         assert len(rows_of(world, TUESDAY).visits) == 5
     assert len(many) == len(few) <= 9
-
-

@@ -46,6 +46,8 @@ STATE = {
     "noshow": "Did not come",
 }
 BY_MODE = {Mode.PHONE: "Phone", Mode.VIDEO: "Video", Mode.HOME: "At home"}
+# Headings that say more are read whole under the pointer.
+MOST_HEAD_LINES = 6
 OFF_WORDS = {"off": "Not working", "break": "Break", "away": "Away", "closed": "Closed"}
 
 
@@ -71,9 +73,10 @@ class Board:
         return self.frame.last_hour - self.frame.first_hour
 
     @property
-    def most_hours(self) -> int:
-        """How many stretches of work the heading of a column tells of at most."""
-        return min(max((len(each.hours) for each in self.columns), default=0), 4)
+    def head_lines(self) -> int:
+        """How many lines the longest heading has below its name: one for each stretch of work, one for what is special."""
+        lines = [sum(2 if _is_special(hours) else 1 for hours in each.hours) for each in self.columns]
+        return min(max(lines, default=1), MOST_HEAD_LINES)
 
     @property
     def today(self) -> date:
@@ -121,9 +124,7 @@ def _window(asked: Asked, limit: frozenset[int] | None, clinicians: Sequence[Any
     )
 
 
-def _board(
-    asked: Asked, rows: Rows, zone: str, place_ids: list[int], rank: dict[int, int], now: datetime
-) -> Board:
+def _board(asked: Asked, rows: Rows, zone: str, place_ids: list[int], rank: dict[int, int], now: datetime) -> Board:
     busy = [row for row in (*rows.sessions, *rows.visits) if row.location_id in place_ids]
     frame = _frame(asked.days, busy, zone, now, rows.window.grid_min)
     keys = _week_keys(asked, busy, rank, zone) if asked.is_week else _day_keys(asked, busy, place_ids, rank, zone)
@@ -150,9 +151,7 @@ def _day_keys(
 ) -> list[tuple[int, int | None, date]]:
     """Who works where that day: by place, then by name, or as they were picked."""
     low, high = clock.day_bounds(asked.day, zone)
-    found = {
-        (row.practitioner_id, row.location_id) for row in busy if row.starts_at < high and row.ends_at > low
-    }
+    found = {(row.practitioner_id, row.location_id) for row in busy if row.starts_at < high and row.ends_at > low}
     ordered = sorted(found, key=lambda one: (place_ids.index(one[1]), rank[one[0]]))
     return [(who, where, asked.day) for who, where in ordered]
 
@@ -175,7 +174,13 @@ def _now_row(frame: Frame, days: list[date]) -> int | None:
 def _closed(row: Any) -> str:
     where = "all locations" if row.location_id is None else options.names()["locations"][row.location_id]
     days = words.day(row.first_on)
-    return f"Closed: {row.name}, {where}, {days if row.first_on == row.last_on else f'{days} to {words.day(row.last_on)}'}"
+    return (
+        f"Closed: {row.name}, {where}, {days if row.first_on == row.last_on else f'{days} to {words.day(row.last_on)}'}"
+    )
+
+
+def _is_special(hours: Hours) -> bool:
+    return bool(hours.late_min or hours.released_at or hours.audience is not Audience.PUBLIC)
 
 
 # What stands in an item
@@ -220,6 +225,12 @@ def marks_of(visit: Any, needs: Iterable[str], item: Item) -> list[str]:
     found += ["Says they will come"] if visit.confirmation is Confirmation.CONFIRMED else []
     found += ["Private"] if visit.is_private else []
     return [*found, "Note"] if visit.has_note else found
+
+
+def place_names(column: Column) -> str:
+    """Where somebody works that day, in order of the day."""
+    names = options.names()["locations"]
+    return ", ".join(dict.fromkeys(names[hours.place_id] for hours in column.hours))
 
 
 def age_of(visit: Any, on: date) -> str:

@@ -146,7 +146,9 @@ class BookForm:
         asked = _mode(request.form.get("mode", ""))
         return [self._choice(row, patient, needs, spot, asked) for row in db.session.execute(query).all()]
 
-    def _choice(self, row: Any, patient: Patient, needs: frozenset[Any], spot: Spot | None, asked: Mode | None) -> Choice:
+    def _choice(
+        self, row: Any, patient: Patient, needs: frozenset[Any], spot: Spot | None, asked: Mode | None
+    ) -> Choice:
         if spot is None:
             return Choice(row.public_id, row.name, "", fits=False)
         mode = asked if asked in row.modes else next((mode for mode in MODE_BIT if mode in row.modes), Mode.IN_PERSON)
@@ -161,7 +163,9 @@ class BookForm:
             return Choice(row.public_id, row.name, f"Does not fit. {text}", fits=False)
         ends_at = masks.to_instant(room.visit[1], terms.grid_min)
         length = words.minutes((room.visit[1] - room.visit[0]) * terms.grid_min)
-        return Choice(row.public_id, row.name, f"{length}, until {wording.time_short(ends_at, self._zone())}", fits=True)
+        return Choice(
+            row.public_id, row.name, f"{length}, until {wording.time_short(ends_at, self._zone())}", fits=True
+        )
 
     def _book(self, patient: Patient) -> Appointment:
         form, spot = request.form, self.typed.spot()
@@ -178,7 +182,12 @@ class BookForm:
         except InvalidRequest as error:
             raise InvalidRequest(str(error), field="how") from error
         search = Search(
-            visit_type_id, patient.id, None, frozenset(needs_of(db.session(), patient.id)), mode=mode, by=ActorKind.STAFF
+            visit_type_id,
+            patient.id,
+            None,
+            frozenset(needs_of(db.session(), patient.id)),
+            mode=mode,
+            by=ActorKind.STAFF,
         )
         return reserve_slot(
             actor=staff(),
@@ -241,8 +250,8 @@ class BookForm:
 def _address(typed: Typed, patient: Patient) -> str:
     """The same page with a patient, named by a random id."""
     said = {"clinician": typed.clinician, "day": typed.day, "time": typed.time, "start": typed.start}
-    return url_for("backoffice_calendar.book", **{name: value for name, value in said.items() if value},
-                   patient=patient.public_id)  # fmt: skip
+    known: dict[str, Any] = {name: value for name, value in said.items() if value}
+    return url_for("backoffice_calendar.book", **known, patient=patient.public_id)
 
 
 def _patient(public_id: str) -> Patient | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from clinic_portal import clock
@@ -113,9 +114,7 @@ class Frame:
 
     def bounds(self, on: date) -> Span:
         """The instants at which the columns of a day begin and end."""
-        return tuple(
-            clock.wall_to_instant(on, hour * 60, self.zone) for hour in (self.first_hour, self.last_hour)
-        )  # type: ignore[return-value]  # two of them
+        return tuple(clock.wall_to_instant(on, hour * 60, self.zone) for hour in (self.first_hour, self.last_hour))  # type: ignore[return-value]  # two of them
 
 
 def wall_minute(instant: datetime, on: date, zone: str) -> int:
@@ -318,7 +317,9 @@ def _joined(rows: Iterable[Any]) -> Iterator[Stretch]:
 def _goes_on(stretch: Stretch, row: Any) -> bool:
     first = stretch.first
     alike = ("location_id", "audience", "bookable_from", "modes")
-    return bool(stretch.end_cell == row.first_cell) and all(getattr(first, name) == getattr(row, name) for name in alike)
+    return bool(stretch.end_cell == row.first_cell) and all(
+        getattr(first, name) == getattr(row, name) for name in alike
+    )
 
 
 def _clip(span: Span, within: Span) -> Span | None:
@@ -342,7 +343,7 @@ def _named_pieces(gap: Span, named: Sequence[tuple[str, Span, int]]) -> Iterator
     inside = [(kind, span, place) for kind, whole, place in named if (span := _clip(whole, gap))]
     cuts = sorted({*gap, *(edge for _, span, _ in inside for edge in span)})
     last: tuple[str, Span, int] | None = None
-    for low, high in zip(cuts, cuts[1:], strict=False):
+    for low, high in pairwise(cuts):
         kind, place = next(((kind, place) for kind, (a, b), place in inside if a <= low and high <= b), (OFF, 0))
         if last is not None and (last[0], last[2]) == (kind, place):
             last = (kind, (last[1][0], high), place)
@@ -362,7 +363,10 @@ def side_by_side(items: Iterable[tuple[Item, bool]]) -> Iterator[Item]:
         if group and item.row >= end:
             yield from _spread(group)
             group = []
-        ends = [max((other.row + other.rows for other, at in group if at == lane), default=0) for lane in range(len(group) + 2)]
+        ends = [
+            max((other.row + other.rows for other, at in group if at == lane), default=0)
+            for lane in range(len(group) + 2)
+        ]
         free = next(lane for lane, until in enumerate(ends) if until <= item.row and not (is_squeezed and lane == 0))
         group.append((item, free))
         end = max(end if len(group) > 1 else 0, item.row + item.rows)

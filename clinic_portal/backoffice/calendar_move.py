@@ -159,7 +159,9 @@ class MoveForm(VisitForm):
                 new = self._new(typed.spot())
             except DomainError as error:
                 problem = self._problem(error, typed)
-                problems = problems if any(problem["field"] == one["field"] for one in problems) else [*problems, problem]
+                problems = (
+                    problems if any(problem["field"] == one["field"] for one in problems) else [*problems, problem]
+                )
         return self.show(
             "backoffice/calendar_move.html",
             problems,

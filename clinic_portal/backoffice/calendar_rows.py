@@ -34,6 +34,7 @@ from clinic_portal.models import (
 from clinic_portal.scheduling.needs import Live, live_needs
 from clinic_portal.scheduling.strips import cells_touched
 
+Query = Select[*tuple[Any, ...]]
 # No visit and no kept time is longer.
 LONGEST = timedelta(days=1)
 
@@ -50,13 +51,13 @@ class Window:
     places: frozenset[int] | None
     practitioner_ids: frozenset[int] | None
 
-    def narrow(self, query: Select[Any], model: Any) -> Select[Any]:
+    def narrow(self, query: Query, model: Any) -> Query:
         """Only rows of these places and clinicians."""
         if self.places is not None:
             query = query.where(model.location_id.in_(self.places))
         return self.of_clinicians(query, model)
 
-    def of_clinicians(self, query: Select[Any], model: Any) -> Select[Any]:
+    def of_clinicians(self, query: Query, model: Any) -> Query:
         if self.practitioner_ids is not None:
             query = query.where(model.practitioner_id.in_(self.practitioner_ids))
         return query
@@ -107,7 +108,7 @@ def read_rows(window: Window) -> Rows:
     )
 
 
-def _sessions(window: Window) -> Select[Any]:
+def _sessions(window: Window) -> Query:
     low, high = cells_touched(window.low, window.high, window.grid_min)
     query = select(
         ClinicSession.practitioner_id,
@@ -131,7 +132,7 @@ def _sessions(window: Window) -> Select[Any]:
     return window.narrow(query, ClinicSession).order_by(ClinicSession.first_cell)
 
 
-def _visits(window: Window) -> Select[Any]:
+def _visits(window: Window) -> Query:
     earlier = aliased(Appointment)
     was_here = select(earlier.id).where(
         earlier.patient_id == Appointment.patient_id,
@@ -178,7 +179,7 @@ def _visits(window: Window) -> Select[Any]:
     return window.narrow(query, Appointment).order_by(Appointment.starts_at, Appointment.id)
 
 
-def _holds(window: Window) -> Select[Any]:
+def _holds(window: Window) -> Query:
     query = select(
         Hold.practitioner_id, Hold.location_id, Hold.starts_at, Hold.ends_at, Hold.blocked_from, Hold.blocked_until,
         Hold.expires_at, Hold.lane,
@@ -191,7 +192,7 @@ def _holds(window: Window) -> Select[Any]:
     return window.narrow(query, Hold).order_by(Hold.starts_at, Hold.id)
 
 
-def _breaks(window: Window, working: set[int]) -> Select[Any]:
+def _breaks(window: Window, working: set[int]) -> Query:
     """The weekly breaks that may fall into the window; `takes_place_on` decides."""
     return select(
         AvailabilityRule.practitioner_id, AvailabilityRule.location_id, AvailabilityRule.weekday,
@@ -206,7 +207,7 @@ def _breaks(window: Window, working: set[int]) -> Select[Any]:
     )  # fmt: skip
 
 
-def _away(window: Window, working: set[int]) -> Select[Any]:
+def _away(window: Window, working: set[int]) -> Query:
     return select(
         AvailabilityException.practitioner_id, AvailabilityException.zone, AvailabilityException.starts_on,
         AvailabilityException.starts_min, AvailabilityException.ends_on, AvailabilityException.ends_min,
@@ -219,7 +220,7 @@ def _away(window: Window, working: set[int]) -> Select[Any]:
     )  # fmt: skip
 
 
-def _closures(window: Window) -> Select[Any]:
+def _closures(window: Window) -> Query:
     query = select(Closure.location_id, Closure.first_on, Closure.last_on, Closure.name).where(
         Closure.first_on <= window.last, Closure.last_on >= window.first
     )
@@ -228,7 +229,7 @@ def _closures(window: Window) -> Select[Any]:
     return query.order_by(Closure.first_on, Closure.id)
 
 
-def _shortest(working: set[int]) -> Select[Any]:
+def _shortest(working: set[int]) -> Query:
     length = (
         PractitionerVisitType.duration_min
         + PractitionerVisitType.buffer_before_min
@@ -245,4 +246,3 @@ def clinicians() -> list[Any]:
     """Every clinician with id, public id and name, by name."""
     query = select(Practitioner.id, Practitioner.public_id, Practitioner.name, Practitioner.is_active)
     return list(db.session.execute(query.order_by(Practitioner.name, Practitioner.id)))
-

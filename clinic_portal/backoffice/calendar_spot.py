@@ -1,4 +1,4 @@
-"""With whom and when, as an address of the calendar or somebody's hands say it: by the clock on the wall of the place."""
+"""With whom and when, as an address of the calendar or somebody's hands say it, by the clock of the place."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LAST_SEEN = "calendar"
 
 @dataclass(frozen=True)
 class Typed:
-    """A clinician by their public id, a day and a time, as they stand in an address or a form; any of them may be wrong."""
+    """A clinician by their public id, a day and a time, as an address or a form says them; any may be wrong."""
 
     clinician: str
     day: str

@@ -186,9 +186,7 @@ def place_exactly(
         raise NotAllowed
     blocked_from, blocked_until = (masks.to_instant(cell, terms.grid_min) for cell in room.block)
     if room.is_kept:
-        claims.close_dead_holds(
-            session, spot.practitioner_id, blocked_from, blocked_until, terms.now, terms.grid_min
-        )
+        claims.close_dead_holds(session, spot.practitioner_id, blocked_from, blocked_until, terms.now, terms.grid_min)
     if old is not None and old.parts:
         claims.lock_parts(session, [*old.parts, *room.parts])
     own = old.piece if old is not None and old.practitioner_id == spot.practitioner_id else None

@@ -1,4 +1,4 @@
-// The calendar on top of a page that works without: dragging, the arrow keys, clicks into free time, the line of now.
+// The calendar on top of a page that works without: dragging, the arrow keys, clicks into free time.
 
 const DRAG_FROM_PX = 6;
 const MINUTE_MS = 60000;
@@ -166,19 +166,7 @@ function useKeys(event) {
   act();
 }
 
-// The line of now goes on by itself; where the page began is the clinic's, how long it is open is the browser's.
-
-const openedAt = Date.now();
-let first = null;
-
-function moveNow() {
-  const lines = [...box.querySelectorAll(".cal-now")];
-  if (!lines.length) return;
-  const row = Number(lines[0].className.match(/\br(\d+)/)[1]);
-  first = first ?? row;
-  const now = first + Math.floor((Date.now() - openedAt) / MINUTE_MS / ROW_MIN);
-  lines.forEach((line) => { line.className = line.className.replace(/\br\d+/, `r${now}`); });
-}
+// The line of now moves with each look at the clinic's own clock; at first the page stands where it is.
 
 function showNow() {
   box.querySelectorAll(".cal-scroll").forEach((scroll) => {
@@ -198,6 +186,5 @@ document.addEventListener("focusin", (event) => event.target.closest?.(".cal-lis
 // Nothing is drawn anew under somebody's hand.
 document.addEventListener("htmx:before:request", (event) => drag && event.preventDefault());
 document.addEventListener("htmx:after:settle", oneStop);
-setInterval(moveNow, MINUTE_MS);
 showNow();
 oneStop();
