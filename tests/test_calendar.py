@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
-from clinic_portal.audit import ActorKind
 from clinic_portal.backoffice import calendar_columns
 from clinic_portal.backoffice.calendar_columns import Column, Frame, Item
 from clinic_portal.backoffice.calendar_rows import Rows, Window, read_rows
@@ -42,29 +40,13 @@ from clinic_portal.models import (
     PreferenceKind,
     RuleKind,
 )
-from clinic_portal.scheduling.booking import reserve_slot
-from clinic_portal.scheduling.exactly import Spot, move_exactly
 from clinic_portal.scheduling.holds import hold_slot
 from clinic_portal.scheduling.search import Search
 from tests.asking import fresh
 from tests.bookings import book, messages_of, open_clinic, reminders_of
-from tests.world import GRID, ZONE, World, add_patient, add_session, at, free_cells
-
-
-def move_to(
-    world: World, visit: Appointment, starts_at: datetime, practitioner_id: int = 0, **more: Any
-) -> Appointment:
-    spot = Spot(practitioner_id or world.chen_id, starts_at)
-    said = {"actor": world.erin, "token": f"move {starts_at} {practitioner_id}", **more}
-    return move_exactly(appointment_id=visit.id, spot=spot, **said)
-
-
-def book_with(world: World, practitioner_id: int, starts_at: datetime, **more: Any) -> Appointment:
-    search = Search(more.pop("visit_type_id", world.check_up_id), more.pop("patient_id", world.alice_id),
-                    by=ActorKind.STAFF, mode=more.pop("mode", Mode.IN_PERSON))  # fmt: skip
-    said = {"actor": world.erin, "token": f"book {practitioner_id} {starts_at}", **more}
-    return reserve_slot(search=search, starts_at=starts_at, practitioner_id=practitioner_id, **said)
-
+from tests.calendars import add_doctors, book_with, busy_day, move_to, squeeze
+from tests.statements import sent_statements
+from tests.world import GRID, NOW, ZONE, World, add_patient, add_session, at, free_cells
 
 # Booking
 
@@ -280,14 +262,6 @@ def test_a_squeeze_in_is_none_any_more_once_it_has_a_place(world: World) -> None
     assert free_cells(db.session(), hours) == 30
 
 
-@writing
-def squeeze(session: Session, visit_id: int) -> None:
-    """As a named person would have: out of the lane, whose time is free again."""
-    visit = session.get_one(Appointment, visit_id)
-    visit.lane, visit.squeeze_in_reason = 1, "urgent"
-    session.execute(update(ClinicSession).values(free=(1 << 36) - 1))
-
-
 # Columns
 
 
@@ -439,20 +413,17 @@ def test_work_across_midnight_stands_on_both_days(world: World) -> None:
 
 
 def test_the_reading_asks_as_often_for_many_as_for_one(world: World) -> None:
-    from tests.statements import sent_statements
-
-    open_clinic(world)
-    book(world, at(9, day=1))
+    busy_day(world, 1)
     with sent_statements() as few:
-        rows_of(world, TUESDAY)
-
-    @writing
-    def more_people(session: Session) -> list[int]:
-        return [add_patient(session, f"Given{n}", f"Family{n}").id for n in range(4)]
-
-    add_session(world.diaz_id, at(9, day=1), at(12, day=1))
-    for n, patient_id in enumerate(more_people()):
-        book(world, at(9, 30 * (n % 2), day=1), patient_id=patient_id, visit_type_id=world.vaccine_id)
+        assert len(rows_of(world, NOW.date()).visits) == 11
+    for doctor in add_doctors(world, 5):
+        add_session(doctor, at(18), at(19))
+        book_with(world, doctor, at(18), patient_id=one_more(doctor))
     with sent_statements() as many:
-        assert len(rows_of(world, TUESDAY).visits) == 5
+        assert len(rows_of(world, NOW.date()).visits) == 16
     assert len(many) == len(few) <= 9
+
+
+@writing
+def one_more(session: Session, number: int) -> int:
+    return add_patient(session, f"Given{number}", f"Family{number}").id
