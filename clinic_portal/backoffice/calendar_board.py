@@ -200,7 +200,7 @@ def told_state(visit: Any, now: datetime) -> str:
     state = state_of(visit, now)
     if state == "due":
         return f"{STATE[state]}, {_minutes(visit.starts_at, now)} min late"
-    if state == "arrived" and (waits := _minutes(max(visit.arrived_at, visit.starts_at), now)):
+    if state == "arrived" and (waits := _minutes(max(visit.arrived_at or visit.starts_at, visit.starts_at), now)):
         return f"{STATE[state]}, waits {waits} min"
     return STATE[state]
 

@@ -110,7 +110,7 @@ class MoveForm(VisitForm):
 
     def answer(self) -> Any:
         typed = Typed.read(request.form if request.method == "POST" else request.args)
-        if request.method == "GET":
+        if request.method == "GET" or request.form.get("do") == "look":
             return self._show(typed, self._stale())
         try:
             moved = self._move(typed)
