@@ -112,7 +112,7 @@ def test_a_day_shows_every_state_by_a_word_and_a_sign(erin: Visitor, world: Worl
     # The line of now: half past ten and a bit is the thirty-first row from eight on.
     assert page.text.count("cal-now r31 s1") == 4
     # Those squeezed in stand beside what they overlap.
-    assert re.search(r'<li class="r39 s3 l2of2">.*?Squeezed in', page.text)
+    assert re.search(r'<li class="r39 s3 cal-beside l2of2">.*?Squeezed in', page.text)
 
 
 def test_a_closed_off_day_and_an_empty_one_say_so(erin: Visitor, world: World) -> None:
@@ -536,7 +536,7 @@ def test_on_a_day_of_25_hours_both_half_past_ones_can_be_told_apart_and_booked(e
     rows = {
         each: re.search(rf'<li class="([^"]+)"><a [^>]*id="v-{each.public_id}"', page.text) for each in (first, second)
     }
-    assert [found[1] for found in rows.values() if found] == ["r7 s6 l1of2", "r7 s6 l2of2"]
+    assert [found[1] for found in rows.values() if found] == ["r7 s6 cal-beside l1of2", "r7 s6 cal-beside l2of2"]
     # The gap at the second half past one leads to that very instant.
     move_to(world, second, in_utc(10, 25, 2), token="away")
     assert free_link(erin.get(f"{CALENDAR}?day=2026-10-25"), "20261025T0100Z")

@@ -22,7 +22,8 @@ from clinic_portal.scheduling.availability import takes_place_on
 ROW_MIN = 5
 HOUR_ROWS = 60 // ROW_MIN
 # What stands in a column besides visits.
-FREE, KEPT_BACK, HELD = "free", "kept_back", "held"
+# Of free time, what is too short for any visit of the clinician is only told.
+FREE, SHORT, KEPT_BACK, HELD = "free", "short", "kept_back", "held"
 OFF, BREAK, AWAY, CLOSED, ELSEWHERE = "off", "break", "away", "closed", "elsewhere"
 # No more stand side by side; further ones share the last place.
 MOST_LANES = 4
@@ -179,7 +180,7 @@ class Mine:
     # Hours
 
     def hours(self) -> Iterator[Hours]:
-        shortest = -(-self.rows.shortest.get(self.practitioner_id, self.frame.grid_min) // self.frame.grid_min)
+        shortest = self._shortest_cells()
         for stretch in self.stretches:
             starts_at, ends_at = self._span(stretch)
             gaps = list(self._gaps(stretch))
@@ -193,6 +194,9 @@ class Mine:
                 self._released_at(stretch),
                 stretch.first.audience,
             )
+
+    def _shortest_cells(self) -> int:
+        return -(-self.rows.shortest.get(self.practitioner_id, self.frame.grid_min) // self.frame.grid_min)
 
     def _span(self, stretch: Stretch) -> Span:
         low, high = (
@@ -248,6 +252,9 @@ class Mine:
             kind = FREE if released_at is None and audience is Audience.PUBLIC else KEPT_BACK
             for gap in self._gaps(stretch):
                 if clipped := _clip(gap, (self.low, self.high)):
+                    if 0 < self._cells_ahead(gap) < self._shortest_cells():
+                        yield self._item(SHORT, clipped)
+                        continue
                     yield self._item(kind, clipped, book_from=self._book_from(clipped), released_at=released_at,
                                      audience=audience, place_id=stretch.first.location_id)  # fmt: skip
 
