@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from clinic_portal import clock
+from clinic_portal.backoffice import calendar_board
 from clinic_portal.database import db, writing
 from clinic_portal.models import (
     AccessEntry,
@@ -156,6 +157,23 @@ def test_places_and_clinicians_can_be_picked_and_a_week_shows_two(erin: Visitor,
         "Mon 2 Mar", "Tue 3 Mar", "Wed 4 Mar", "Thu 5 Mar", "Fri 6 Mar", "Sat 7 Mar",
     ]  # fmt: skip
     assert "Tue 3 Mar Dr Diaz, Mill Lane" in headings(week)
+
+
+def test_too_many_for_one_page_are_shown_on_several(
+    erin: Visitor, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calendar_board, "MOST_COLUMNS", 2)
+    for number, each in enumerate([world.chen_id, world.diaz_id, *add_doctors(world, 3)]):
+        place = world.second_location_id if number == 4 else world.location_id
+        add_session(each, at(9, day=1), at(10, day=1), place)
+    page = erin.get(TOMORROW)
+    assert headings(page) == ["Dr Brandt Harbour Street", "Dr Chen Harbour Street"]
+    assert "or go through them: 1–2 3–4 5–5" in words_of(page)
+    assert headings(erin.get(f"{TOMORROW}&first=2")) == ["Dr Diaz Harbour Street", "Dr Okafor Harbour Street"]
+    assert headings(erin.get(f"{TOMORROW}&first=4")) == ["Dr Nair Mill Lane"]
+    # Beyond the last, and on a day with room, it begins anew.
+    assert headings(erin.get(f"{TOMORROW}&first=99")) == headings(page)
+    assert "go through them" not in words_of(erin.get(f"{TOMORROW}&location={world.second_location_id}&first=4"))
 
 
 @writing

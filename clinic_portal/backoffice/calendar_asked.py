@@ -32,6 +32,8 @@ class Asked:
     place: Place | None = None
     # Public ids of clinicians, in the order in which they were picked; none for all who work.
     picked: tuple[str, ...] = ()
+    # From which column on, where there are too many for one page.
+    first: int = 0
     problems: list[dict[str, str]] = field(default_factory=list)
 
     @classmethod
@@ -52,7 +54,9 @@ class Asked:
         most = MOST_IN_WEEK if view == WEEK else MOST_PICKED
         if len(picked) > most:
             problems.append({"field": "pick", "text": f"At most {most} clinicians fit; the first {most} are shown."})
-        return cls(day or places.today(), view, zoom if zoom in ZOOMS else USUAL_ZOOM, place, picked[:most], problems)
+        first = max(values.get("first", 0, type=int), 0)
+        shown = zoom if zoom in ZOOMS else USUAL_ZOOM
+        return cls(day or places.today(), view, shown, place, picked[:most], first, problems)
 
     @property
     def is_week(self) -> bool:
@@ -85,6 +89,7 @@ class Asked:
         found |= {"view": WEEK} if self.is_week else {}
         found |= {"zoom": self.zoom} if self.zoom != USUAL_ZOOM else {}
         found |= {"location": self.place.id} if self.place is not None else {}
+        found |= {"first": self.first} if self.first else {}
         return found
 
 

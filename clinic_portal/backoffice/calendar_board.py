@@ -46,8 +46,12 @@ STATE = {
     "noshow": "Did not come",
 }
 BY_MODE = {Mode.PHONE: "Phone", Mode.VIDEO: "Video", Mode.HOME: "At home"}
+# More columns are no use on one page; the rest is on further ones.
+MOST_COLUMNS = 60
 # Headings that say more are read whole under the pointer.
 MOST_HEAD_LINES = 6
+# A column: whose, where, or None for everywhere, and on which day.
+Key = tuple[int, int | None, date]
 OFF_WORDS = {"off": "Not working", "break": "Break", "away": "Away", "closed": "Closed"}
 
 
@@ -74,7 +78,7 @@ class Board:
 
     @property
     def head_lines(self) -> int:
-        """How many lines the longest heading has below its name: one for each stretch of work, one for what is special."""
+        """How many lines the longest heading has below its name: for each stretch of work and what is special."""
         lines = [sum(2 if _is_special(hours) else 1 for hours in each.hours) for each in self.columns]
         return min(max(lines, default=1), MOST_HEAD_LINES)
 
@@ -88,6 +92,9 @@ class Drawn:
     """Everything that the boards show."""
 
     boards: list[Board]
+    # Of all columns of the day, which are shown: the first of each page of them, and the one of this page.
+    pages: list[tuple[int, str]]
+    first: int
     closures: list[str]
     needs: dict[int, list[str]]
     now: datetime
@@ -99,13 +106,13 @@ def draw(asked: Asked, limit: frozenset[int] | None, clinicians: Sequence[Any]) 
     rows = read_rows(_window(asked, limit, clinicians, [place.zone for place in seen]))
     now, ids = clock.now(), {row.public_id: row.id for row in clinicians}
     rank = {ids[each]: index for index, each in enumerate(asked.picked or ids)}
-    boards = [
-        board
-        for zone, place_ids in places.by_zone(seen).items()
-        if (board := _board(asked, rows, zone, place_ids, rank, now)).columns
-    ]
+    plans = [_plan(asked, rows, zone, place_ids, rank, now) for zone, place_ids in places.by_zone(seen).items()]
+    keys = [key for plan in plans for key in plan.keys]
+    first = asked.first if asked.first < len(keys) else 0
+    shown = set(keys[first : first + MOST_COLUMNS])
+    boards = [board for plan in plans if (board := _board(asked, rows, plan, shown)).columns]
     needs = {row.id: told_at_clinic(row, rows.needs.get(row.patient_id, {})) for row in rows.visits}
-    return Drawn(boards, [_closed(row) for row in rows.closures], needs, now)
+    return Drawn(boards, _pages(len(keys)), first, [_closed(row) for row in rows.closures], needs, now)
 
 
 def _window(asked: Asked, limit: frozenset[int] | None, clinicians: Sequence[Any], zones: list[str]) -> Window:
@@ -124,13 +131,33 @@ def _window(asked: Asked, limit: frozenset[int] | None, clinicians: Sequence[Any
     )
 
 
-def _board(asked: Asked, rows: Rows, zone: str, place_ids: list[int], rank: dict[int, int], now: datetime) -> Board:
+def _pages(count: int) -> list[tuple[int, str]]:
+    """The first column of each page and what it is called; none where all fit on one."""
+    starts = range(0, count, MOST_COLUMNS) if count > MOST_COLUMNS else ()
+    return [(start, f"{start + 1}–{min(start + MOST_COLUMNS, count)}") for start in starts]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a board would show if there were room for everything."""
+
+    frame: Frame
+    place_ids: list[int]
+    keys: list[Key]
+
+
+def _plan(asked: Asked, rows: Rows, zone: str, place_ids: list[int], rank: dict[int, int], now: datetime) -> _Plan:
     busy = [row for row in (*rows.sessions, *rows.visits) if row.location_id in place_ids]
     frame = _frame(asked.days, busy, zone, now, rows.window.grid_min)
     keys = _week_keys(asked, busy, rank, zone) if asked.is_week else _day_keys(asked, busy, place_ids, rank, zone)
-    columns = [column(frame, rows, who, where, on) for who, where, on in keys]
+    return _Plan(frame, place_ids, keys)
+
+
+def _board(asked: Asked, rows: Rows, plan: _Plan, shown: set[Key]) -> Board:
+    columns = [column(plan.frame, rows, *key) for key in plan.keys if key in shown]
     names = options.names()["locations"]
-    return Board(frame, ", ".join(names[each] for each in place_ids), columns, _now_row(frame, asked.days))
+    place_names = ", ".join(names[each] for each in plan.place_ids)
+    return Board(plan.frame, place_names, columns, _now_row(plan.frame, asked.days))
 
 
 def _frame(days: list[date], busy: Iterable[Any], zone: str, now: datetime, grid_min: int) -> Frame:
@@ -146,9 +173,7 @@ def _frame(days: list[date], busy: Iterable[Any], zone: str, now: datetime, grid
     return Frame(zone, now, grid_min, first // 60, min(-(-last // 60), 24))
 
 
-def _day_keys(
-    asked: Asked, busy: Iterable[Any], place_ids: list[int], rank: dict[int, int], zone: str
-) -> list[tuple[int, int | None, date]]:
+def _day_keys(asked: Asked, busy: Iterable[Any], place_ids: list[int], rank: dict[int, int], zone: str) -> list[Key]:
     """Who works where that day: by place, then by name, or as they were picked."""
     low, high = clock.day_bounds(asked.day, zone)
     found = {(row.practitioner_id, row.location_id) for row in busy if row.starts_at < high and row.ends_at > low}
@@ -156,9 +181,7 @@ def _day_keys(
     return [(who, where, asked.day) for who, where in ordered]
 
 
-def _week_keys(
-    asked: Asked, busy: Sequence[Any], rank: dict[int, int], zone: str
-) -> list[tuple[int, int | None, date]]:
+def _week_keys(asked: Asked, busy: Sequence[Any], rank: dict[int, int], zone: str) -> list[Key]:
     """Each day of the week for each who was picked and works; a weekend only where somebody works."""
     whose = sorted({row.practitioner_id for row in busy}, key=rank.__getitem__)
     worked = {clock.local_date(at, zone) for row in busy for at in (row.starts_at, row.ends_at - timedelta(minutes=1))}
