@@ -165,6 +165,11 @@ def one_of_its(path: str, visit: Appointment) -> str:
         assert visit.practitioner is not None
         when = "from=2026-03-03&starts=09:00&until=2026-03-03&ends=12:00"
         return f"?clinician={visit.practitioner.public_id}&{when}&reason=sick"
+    if "calendar/book/" in path:
+        assert visit.practitioner is not None
+        return f"?clinician={visit.practitioner.public_id}&start=20260303T1100Z"
+    if "calendar/move/" in path or "calendar/cancel/" in path:
+        return f"?id={visit.public_id}"
     if "away/details/" in path:
         return f"?id={absence_around(visit.id)}"
     if "visit-type/" in path or "setting/" in path:
