@@ -13,7 +13,9 @@ let wasDragged = false;
 const lists = () => [...box.querySelectorAll(".cal-list")];
 const stops = (list) => [...list.querySelectorAll("a")];
 const two = (number) => String(number).padStart(2, "0");
+// For addresses, and for people as the rest of the page tells them.
 const wall = (minute) => `${two(Math.floor(minute / 60))}:${two(minute % 60)}`;
+const told = (minute) => (minute === 720 ? "12 midday" : `${Math.floor(minute / 60) % 12 || 12}${minute % 60 ? `:${two(minute % 60)}` : ""}${minute < 720 ? "am" : "pm"}`);
 // On a phone each column is a list, in which heights mean nothing.
 const isDrawn = (list) => getComputedStyle(list).display === "grid";
 
@@ -63,7 +65,7 @@ function goOnDragging(event) {
   const snapped = Math.round((rowAt(list, event.clientY - drag.grip) * ROW_MIN) / zoom) * zoom;
   const minute = Math.min(Math.max(snapped, 0), rows * ROW_MIN - ROW_MIN) + Number(list.dataset.first);
   drag.to = { clinician: list.dataset.clinician, day: list.dataset.day, time: wall(minute) };
-  drag.ghost.textContent = `${wall(minute)} ${list.dataset.name}`;
+  drag.ghost.textContent = `${told(minute)} ${list.dataset.name}`;
   drag.ghost.style.top = `${(((minute - Number(list.dataset.first)) / ROW_MIN) * list.getBoundingClientRect().height) / rows}px`;
   if (drag.ghost.parentNode !== list) list.append(drag.ghost);
 }

@@ -123,7 +123,7 @@ def test_a_drag_is_put_back_by_escape_and_outside_and_is_no_click(
 ) -> None:
     page = sign_in("erin", TOMORROW)
     drag(page, visit, world.diaz_id, 11 * 60, drop=False)
-    expect(page.locator(".cal-ghost")).to_have_text("11:00 Dr Diaz")
+    expect(page.locator(".cal-ghost")).to_have_text("11am Dr Diaz")
     page.keyboard.press("Escape")
     expect(page.locator(".cal-ghost")).to_have_count(0)
     page.mouse.up()
