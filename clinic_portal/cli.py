@@ -13,11 +13,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 import worker
-from clinic_portal import audit, backups, create_app, demo, health, jobs
+from clinic_portal import audit, audit_seal, backups, create_app, demo, health, jobs, self_check
 from clinic_portal.accounts import emails, invitations, registering, second_step, tokens
 from clinic_portal.backups.kind import BackupError
 from clinic_portal.config import DEMO, Config, ConfigError, load_config
-from clinic_portal.database import db
+from clinic_portal.database import db, snapshot
 from clinic_portal.errors import DomainError
 from clinic_portal.models import RoleName
 from clinic_portal.settings import BY_NAME, change_setting, choose_grid, missing_settings
@@ -90,6 +90,39 @@ def roll_horizon() -> None:
     """Extend the doctors' sessions to the booking horizon now instead of tonight."""
     with _portal(load_config()):
         jobs.roll_horizon()
+
+
+@main.command()
+def check() -> None:
+    """Look whether all rows are as they must be now; what is wrong is listed, and the command fails."""
+    with _portal(load_config()):
+        checks = self_check.run_checks()
+    for each in checks:
+        click.echo(f"{'ok   ' if not each.count else 'WRONG'} {each.name} ({each.looked_at:,} looked at)")
+        for finding in each.findings:
+            click.echo(f"        {finding.table} {finding.row_id or ''} {finding.words}".replace("  ", " "))
+    if wrong := sum(bool(each.count) for each in checks):
+        raise click.ClickException(f"{wrong} of {len(checks)} are not as they must be.")
+
+
+@main.command("verify-audit")
+@click.option("--noted", help="A seal as it was noted before, NUMBER:DIGEST: the chain must still have it.")
+def verify_audit(noted: str | None) -> None:
+    """Work out the whole chain over the audit log anew; faults are listed, and the command fails."""
+    with _portal(load_config()), snapshot() as session:
+        found = audit_seal.verify(session, noted=_seal(noted) if noted else None)
+    for number, code in found.faults:
+        click.echo(f"seal {number}: {code.replace('_', ' ')}")
+    if found.fault_count:
+        raise click.ClickException(f"{found.fault_count} faults in {found.newest.number:,} sealed entries.")
+    click.echo(f"{found.newest.number:,} sealed entries, no fault. The newest seal, to be noted: {found.newest}")
+
+
+def _seal(noted: str) -> audit_seal.Seal:
+    number, _, digest = noted.partition(":")
+    if not number.isdecimal() or not digest:
+        raise click.ClickException("A noted seal is a number, a colon and a digest.")
+    return audit_seal.Seal(int(number), digest)
 
 
 @main.command("create-account")

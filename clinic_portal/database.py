@@ -270,6 +270,16 @@ def remembered(session: Session) -> dict[Any, Any] | None:
     return memory
 
 
+@contextmanager
+def snapshot() -> Iterator[Session]:
+    """A session of its own in which every read sees the database at one moment; nothing may be written in it."""
+    engine = db.engine
+    if engine.dialect.name != "sqlite":
+        engine = engine.execution_options(isolation_level="REPEATABLE READ")
+    with Session(engine) as session:
+        yield session
+
+
 def lock_rows(session: Session) -> bool:
     """Whether rows must be locked one by one: on SQLite the writer's turn already excludes everybody."""
     return session.get_bind().dialect.name != "sqlite"

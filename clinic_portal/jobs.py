@@ -19,6 +19,7 @@ from clinic_portal.accounts.drafts import forget_old_drafts
 from clinic_portal.accounts.kept_forms import forget_old_forms
 from clinic_portal.accounts.sign_ins import forget_old_sign_ins
 from clinic_portal.accounts.throttle import forget_old_tries
+from clinic_portal.audit_seal import seal_audit, verify_nightly
 from clinic_portal.database import db
 from clinic_portal.day_sheets import write_day_sheets
 from clinic_portal.models import Location
@@ -139,6 +140,8 @@ DUTIES = (
     Duty("plan reminders", plan_all, _every(20)),
     Duty("ask for reviews of rights", ask_for_reviews, _nightly),
     Duty("write day sheets", write_day_sheets, _every(3600), lease=timedelta(minutes=2)),
+    Duty("seal the audit log", seal_audit, _every(4)),
+    Duty("verify the audit log", verify_nightly, _nightly, lease=timedelta(minutes=10)),
     Duty("forget typed forms", forget_old_forms, _every(600)),
     Duty("forget drafts", forget_old_drafts, _every(600)),
     Duty("forget old tries", forget_old_tries, _nightly),

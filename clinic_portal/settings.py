@@ -197,6 +197,8 @@ _SETTINGS = (
                is_valid=lambda value: value in ("staff", "off")),
     Definition("hours_approval", "none", "words", "whether clinicians’ own changes of hours wait until staff agree: "
                "`needed` or `none`", is_valid=lambda value: value in ("needed", "none")),
+    Definition("travel_min", 15, "minutes", "from one place to another: so long before and after a block of hours "
+               "there are none elsewhere", is_valid=_whole(0, 240)),
     Definition("doctor_feed_titles", "neutral", "words", "what a clinician’s own calendar calls visits: `neutral`, or "
                "`visit_type` but for sensitive ones", is_valid=lambda value: value in ("neutral", "visit_type")),
     Definition("patient_timeout_min", 20, "minutes", "patients who do nothing for this long are signed out",

@@ -263,6 +263,7 @@ ADDRESSES: dict[str, Door] = {
     "/backoffice/location/?id={location}": ADMINS,
     "/backoffice/setting/?name=clinic_name": ADMINS,
     "/backoffice/audit/": ADMINS,
+    "/backoffice/self-check/": ADMINS,
     "/backoffice/accounts/": ADMINS,
     "/backoffice/accounts/details/?id={account}": ADMINS,
     "/backoffice/accounts/reset/?id={account}": ADMINS,

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from clinic_portal import clock
 from clinic_portal.models import (
     ALL_MODES,
+    ALL_VISIT_TYPES,
     Audience,
     AvailabilityException,
     AvailabilityRule,
@@ -42,6 +43,7 @@ def rule(
         "kind": RuleKind.CLINIC, "valid_from": date(2020, 1, 1), "valid_until": None, "every_n_weeks": 1,
         "anchor_on": None, "nth_of_month": None, "audience": Audience.PUBLIC,
         "release_policy": ReleasePolicy.AT_ONCE, "release_before": 0, "release_at_min": 0, "modes": ALL_MODES,
+        "visit_type_ids": ALL_VISIT_TYPES,
     }  # fmt: skip
     return AvailabilityRule(id=number, practitioner_id=1, location_id=location_id, weekday=weekday,
                             starts_min=hm(starts), ends_min=hm(ends), **{**values, **more})  # fmt: skip
@@ -58,7 +60,7 @@ def change(
 ) -> AvailabilityException:  # fmt: skip
     return AvailabilityException(id=number, practitioner_id=1, kind=kind, status=status, zone=zone,
                                  location_id=location_id, starts_on=starts_on, starts_min=hm(starts), ends_on=ends_on,
-                                 ends_min=hm(ends), modes=modes)  # fmt: skip
+                                 ends_min=hm(ends), modes=modes, visit_type_ids=ALL_VISIT_TYPES)  # fmt: skip
 
 
 def off(day: date, starts: str = "0:00", ends: str = "24:00", **more: object) -> AvailabilityException:

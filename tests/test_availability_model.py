@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from clinic_portal import clock
 from clinic_portal.models import (
     ALL_MODES,
+    ALL_VISIT_TYPES,
     MAX_CELLS,
     AvailabilityException,
     AvailabilityRule,
@@ -22,6 +23,7 @@ from clinic_portal.models import (
     Mode,
     Modes,
     RuleKind,
+    VisitTypeIds,
 )
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.availability import PlannedSession, PractitionerPlan, derive_sessions
@@ -36,8 +38,9 @@ CHANGE_DAYS = {
     "America/Santiago": (date(2026, 9, 6), date(2026, 4, 4)),
 }
 ALL_ZONES = sorted(CHANGE_DAYS)
-# Place, rule, exception, modes.
-Owner = tuple[int, int | None, int | None, Modes]
+# Place, rule, exception, modes, kinds of visits.
+Owner = tuple[int, int | None, int | None, Modes, VisitTypeIds]
+VISIT_TYPES = [ALL_VISIT_TYPES, frozenset({7}), frozenset({7, 8})]
 MODES = [ALL_MODES, frozenset({Mode.PHONE}), frozenset({Mode.IN_PERSON, Mode.VIDEO})]
 
 
@@ -107,15 +110,17 @@ class Model:
         return [any(each.first_on <= shown.date() <= each.last_on for each in shut) for shown in self.walk(zone)]
 
     def owners(self, grid_min: int) -> list[Owner | None]:
-        """For each cell the place, rule and exception to which it belongs, and for which modes it is."""
+        """For each cell its place, rule and exception, and for which modes and kinds of visits it is."""
         rules = sorted(self.plan.rules, key=lambda each: each.id)
         pauses = [self.minutes_of_rule(each) for each in rules if each.kind is RuleKind.BREAK]
         exceptions = sorted(self.plan.exceptions, key=lambda each: each.id)
         offs = [self.minutes_of_exception(each) for each in exceptions if each.kind is ExceptionKind.OFF]
         shut = {key: self.minutes_shut(key) for key in self.plan.locations}
-        claims = [((each.location_id, each.id, None, each.modes), self.minutes_of_rule(each), [*pauses, *offs])
+        claims = [((each.location_id, each.id, None, each.modes, each.visit_type_ids),
+                   self.minutes_of_rule(each), [*pauses, *offs])
                   for each in rules if each.kind is RuleKind.CLINIC]  # fmt: skip
-        claims += [((each.location_id or 0, None, each.id, each.modes), self.minutes_of_exception(each), offs)
+        claims += [((each.location_id or 0, None, each.id, each.modes, each.visit_type_ids),
+                    self.minutes_of_exception(each), offs)
                    for each in exceptions if each.kind is ExceptionKind.EXTRA]  # fmt: skip
         found: list[Owner | None] = []
         for first in range(0, self.days * 1440, grid_min):
@@ -141,6 +146,7 @@ def plans(draw: st.DrawFn) -> tuple[PractitionerPlan, date]:
         each.starts_min = draw(minute)
         each.ends_min = each.starts_min + draw(st.sampled_from([30, 45, 60, 61, 120, 240, 480, 1440]))
         each.modes = draw(st.sampled_from(MODES))
+        each.visit_type_ids = draw(st.sampled_from(VISIT_TYPES))
         each.kind = draw(st.sampled_from([RuleKind.CLINIC, RuleKind.CLINIC, RuleKind.BREAK]))
         odd = draw(st.sampled_from(["", "", "", "weeks", "nth", "from", "until"]))
         if odd == "weeks":
@@ -161,6 +167,7 @@ def plans(draw: st.DrawFn) -> tuple[PractitionerPlan, date]:
                       status=draw(st.sampled_from([ExceptionStatus.APPROVED] * 3 + [*ExceptionStatus])))  # fmt: skip
         each.starts_min, each.ends_min = draw(minute), draw(minute)
         each.modes = draw(st.sampled_from(MODES))
+        each.visit_type_ids = draw(st.sampled_from(VISIT_TYPES))
         return each
 
     rules = [block(number) for number in range(1, draw(st.integers(2, 6)) + 1)]
@@ -171,7 +178,8 @@ def plans(draw: st.DrawFn) -> tuple[PractitionerPlan, date]:
 
 
 def by_cell(found: list[PlannedSession]) -> dict[int, Owner]:
-    return {cell: (each.location_id, each.terms.rule_id, each.terms.exception_id, each.terms.modes)
+    return {cell: (each.location_id, each.terms.rule_id, each.terms.exception_id, each.terms.modes,
+                   each.terms.visit_type_ids)
             for each in found for cell in range(each.first_cell, each.end_cell)}  # fmt: skip
 
 

@@ -57,6 +57,7 @@ FORMS = {f"/backoffice/{name}/" for name in OWN_FORMS}
 ACCOUNTS = ("/backoffice/accounts/", "/backoffice/accounts/details/")
 OF_ADMINS = (
     "/backoffice/audit/",
+    "/backoffice/self-check/",
     "/backoffice/visit-type/",
     "/backoffice/location/",
     "/backoffice/setting/",
@@ -201,6 +202,7 @@ def test_the_desk_opens_everything_but_the_audit_log_and_the_accounts(app: Flask
         get("erin", path + one_of_its(path, visit), status=403 if path in OF_ADMINS else 200)
     menu = get("erin", "/backoffice/").text
     assert "Audit log" not in menu
+    assert "Self-check" not in menu
     assert "Accounts" not in menu
 
 

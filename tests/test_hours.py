@@ -38,6 +38,7 @@ from clinic_portal.scheduling import booking, holds, hours, stranded
 from clinic_portal.scheduling.search import Search
 from clinic_portal.scheduling.stranded import Answer, What
 from clinic_portal.scheduling.times import find_free_times
+from clinic_portal.settings import put_setting
 from tests.asking import ask, drain, fresh
 from tests.bookings import book, messages_of
 from tests.invariants import check_invariants
@@ -458,3 +459,21 @@ def test_one_place_closes_alone(world: World) -> None:
     assert free(world) == []
     assert db.session().scalars(select(func.count()).select_from(ClinicSession).where(
         ClinicSession.starts_at < at(0, day=2))).one() == 0  # fmt: skip
+
+
+def test_between_hours_at_two_places_there_is_time_for_the_way(world: World) -> None:
+    work(world, block(world, TUE, "09:00", "12:00"))
+    mill = {"location_id": world.second_location_id}
+    for starts, ends in (("12:10", "14:00"), ("08:00", "08:50"), ("07:00", "09:00")):
+        with pytest.raises(InvalidRequest, match=r"from 09:00 to 12:00 on 2026-03-03\. Leave 15 minutes for the way"):
+            work(world, block(world, TUE, starts, ends, **mill))
+    work(world, block(world, TUE, "12:15", "14:00", **mill), block(world, TUE, "08:00", "08:45", **mill))
+    # Where they are already there is no way.
+    work(world, block(world, TUE, "14:00", "15:00", **mill))
+
+    @writing
+    def no_way(session: Session) -> None:
+        put_setting(session, "travel_min", 0)
+
+    no_way()
+    work(world, block(world, TUE, "15:00", "16:00"))

@@ -24,7 +24,7 @@ from clinic_portal.supervisor import lock, ports, valkey
 from tests.conftest import portal_config
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ["supervisor.valkey", "cli web", "cli work notifications", "cli sweep"]
+PARTS = ["supervisor.valkey", "cli web", "cli work notifications", "cli work assignment", "cli sweep"]
 
 
 class Portal:
@@ -72,6 +72,10 @@ class Portal:
 
     def family(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
+
+    def members(self) -> str:
+        """Every process of it, a line each."""
+        return "\n".join(" ".join(process.cmdline()) for process in self.family())
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -127,7 +131,7 @@ def run_portal(folder: Path) -> Iterator[Portal]:
     try:
         portal.wait_until_up()
         # The parts, Valkey itself and two web processes.
-        wait_for(lambda: len(portal.family()) == len(PARTS) + 3, 30, portal.told)
+        wait_for(lambda: len(portal.family()) == len(PARTS) + 3, 30, portal.members)
         yield portal
     finally:
         portal.close()

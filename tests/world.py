@@ -19,6 +19,7 @@ from clinic_portal.audit import Actor, ActorKind
 from clinic_portal.database import writing
 from clinic_portal.models import (
     ALL_MODES,
+    ALL_VISIT_TYPES,
     Account,
     Audience,
     ClinicSession,
@@ -39,6 +40,7 @@ from clinic_portal.models import (
     RoleGrant,
     RoleName,
     VisitType,
+    VisitTypeIds,
     VisitTypeText,
 )
 from clinic_portal.profile.notice import VERSION
@@ -197,6 +199,7 @@ def add_session(
     audience: Audience = Audience.PUBLIC,
     bookable_from: datetime = masks.EPOCH,
     modes: Modes = ALL_MODES,
+    visit_type_ids: VisitTypeIds = ALL_VISIT_TYPES,
 ) -> int:
     """One stretch of free time, without rules behind it."""
     first = masks.to_cell(starts_at, GRID)
@@ -204,7 +207,8 @@ def add_session(
     session = ClinicSession(practitioner_id=practitioner_id, location_id=location_id, starts_at=starts_at,
                             ends_at=ends_at, first_cell=first, cell_count=count, free=masks.run(count), lane=lane,
                              audience=audience, bookable_from=bookable_from,
-                             opened_at=max(clock.now(), bookable_from), modes=modes)  # fmt: skip
+                             opened_at=max(clock.now(), bookable_from), modes=modes,
+                            visit_type_ids=visit_type_ids)  # fmt: skip
     db.add(session)
     db.flush()
     return session.id

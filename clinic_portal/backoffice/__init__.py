@@ -24,6 +24,7 @@ from clinic_portal.backoffice.requests import RequestsPage, count_for_person
 from clinic_portal.backoffice.rights import RightsPage
 from clinic_portal.backoffice.same_person import SamePersonPage
 from clinic_portal.backoffice.schedule import LocationList, SessionList, VisitTypeList
+from clinic_portal.backoffice.self_check import SelfCheckPage
 from clinic_portal.backoffice.today import Today
 from clinic_portal.backoffice.todo import TodoList, count_due
 from clinic_portal.models import (
@@ -70,6 +71,7 @@ def install(app: Flask) -> None:
         AccountList(Account, "Accounts", "accounts", CLINIC),
         SettingsPage(name="Settings", endpoint="backoffice_settings", url="settings", category=CLINIC),
         AuditLog(AuditEntry, "Audit log", "audit", CLINIC),
+        SelfCheckPage(name="Self-check", endpoint="backoffice_self_check", url="self-check", category=CLINIC),
         VisitTypePage("Visit types", "visit_type", "visit-type"),
         LocationPage("Locations", "location", "location"),
         SettingPage("Settings", "setting", "setting"),

@@ -134,6 +134,7 @@ def _rule(clinic: Clinic, practitioner_id: int, block: Block, weekday: int, firs
         anchor_on=None if block.week is None else first + timedelta(weeks=block.week),
         audience=block.audience,
         modes=block.modes,
+        visit_type_ids=frozenset(clinic.visit_types[name].id for name in block.only),
         release_policy=policy,
         release_before=before,
         release_at_min=rota.minutes(at),

@@ -47,8 +47,13 @@ class Diary:
         return self.clinic.kinds[skill.visit_type_id]
 
     def skills_for(self, work: ClinicSession) -> list[PractitionerVisitType]:
-        """What the session's practitioner does."""
-        return [skill for skill in self.clinic.skills if skill.practitioner_id == work.practitioner_id]
+        """What the session's practitioner does in it."""
+        return [
+            skill
+            for skill in self.clinic.skills
+            if skill.practitioner_id == work.practitioner_id
+            and (not work.visit_type_ids or skill.visit_type_id in work.visit_type_ids)
+        ]
 
 
 def day_of(work: ClinicSession) -> date:

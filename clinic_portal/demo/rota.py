@@ -104,6 +104,8 @@ class Block:
     audience: Audience = Audience.PUBLIC
     release: tuple[ReleasePolicy, int, str] = (ReleasePolicy.AT_ONCE, 0, "00:00")
     modes: Modes = ALL_MODES
+    # The only kinds of visits they are for, by name; none for all.
+    only: tuple[str, ...] = ()
 
 
 def minutes(clock_time: str) -> int:
@@ -145,7 +147,7 @@ CLINICIANS = (
         "Dr Samuel Brandt", "samuel.brandt@example.org", PractitionerKind.DOCTOR, Gender.MALE,
         {CHECK_UP: (15, 15), LONG: (30, 40), PROCEDURE: (60, 60)},
         (Block((MON, TUE, WED), "09:00", "17:00"), _break((MON, TUE, WED), "12:30", "13:30"),
-         Block((FRI,), "09:00", "12:00")),
+         Block((FRI,), "09:00", "12:00"), Block((THU,), "13:30", "16:00", only=(PROCEDURE,))),
     ),
     Clinician(
         "Dr Leila Haddad", "leila.haddad@example.org", PractitionerKind.DOCTOR, Gender.FEMALE,

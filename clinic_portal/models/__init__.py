@@ -57,6 +57,7 @@ from clinic_portal.models.records import (
     AccessEntry,
     AccessPlace,
     AuditEntry,
+    AuditSeal,
     AuditValues,
     CatalogueStamp,
     Channel,
@@ -91,21 +92,23 @@ from clinic_portal.models.schedule import (
 )
 from clinic_portal.models.sign_in import AuthenticatorApp, KeptForm, Passkey, RecoveryCode, RequestDraft, SignIn
 from clinic_portal.models.tasks import Task, TaskAttempt, TaskKind, TryOutcome
+from clinic_portal.models.visit_type_sets import ALL_VISIT_TYPES, VisitTypeIds, let_in, lets_in
 
 __all__ = [
-    "ACTIVE", "ACTIVE_SQL", "ALL_MODES", "ALL_PARTS", "MAX_CELLS", "MAX_EVIDENCE", "MAX_FROM_WHOM", "MAX_NEED_DETAIL",
-    "MAX_NOTE", "MAX_NUMBER", "MODE_BIT", "REMOTE", "WAITING", "WAITING_SQL", "Absence", "AbsenceAct", "AbsenceReason",
-    "AbsenceVisit", "AccessEntry", "AccessPlace", "Account", "AccountInvitation", "AnsweredVia", "Appointment",
-    "Attempt", "Audience", "AuditEntry", "AuditValues", "AuthenticatorApp", "AvailabilityException", "AvailabilityRule",
-    "Base", "CalendarFeed", "CancelReason", "CancelledBy", "CatalogueStamp", "Channel", "ClinicSession", "Closure",
-    "Confirmation", "ConfirmedVia", "ContactKind", "ContactPoint", "ContinuityWish", "Delivery", "Event",
-    "ExceptionKind", "ExceptionStatus", "FeedKind", "Gender", "Hold", "HoldEnd", "HoldKind", "HoursRequest",
-    "HoursRequestStatus", "IdentityStatus", "KeptForm", "Lease", "Location", "LocationText", "Mode", "Modes", "Need",
-    "NeedSource", "Notification", "Offer", "OfferState", "Origin", "Outcome", "Passkey", "Patient", "PatientAccess",
-    "PatientNeed", "Practitioner", "PractitionerKind", "PractitionerPreference", "PractitionerState",
-    "PractitionerVisitType", "PreferenceKind", "PriorityClass", "Recipient", "RecoveryCode", "Referral", "Relation",
-    "ReleasePolicy", "RequestDraft", "Role", "RoleGrant", "RoleName", "RuleKind", "ServedList", "SessionStatus",
-    "Setting", "SignIn", "Status", "Submission", "Task", "TaskAttempt", "TaskKind", "Throttle", "TriageStatus",
-    "TryOutcome", "UTCDateTime", "VisitInvitation", "VisitType", "VisitTypeText", "WhoMayBook", "columns_of", "fold",
-    "id_from_reference", "new_public_id", "years_between",
+    "ACTIVE", "ACTIVE_SQL", "ALL_MODES", "ALL_PARTS", "ALL_VISIT_TYPES", "MAX_CELLS", "MAX_EVIDENCE", "MAX_FROM_WHOM",
+    "MAX_NEED_DETAIL", "MAX_NOTE", "MAX_NUMBER", "MODE_BIT", "REMOTE", "WAITING", "WAITING_SQL", "Absence",
+    "AbsenceAct", "AbsenceReason", "AbsenceVisit", "AccessEntry", "AccessPlace", "Account", "AccountInvitation",
+    "AnsweredVia", "Appointment", "Attempt", "Audience", "AuditEntry", "AuditSeal", "AuditValues", "AuthenticatorApp",
+    "AvailabilityException", "AvailabilityRule", "Base", "CalendarFeed", "CancelReason", "CancelledBy",
+    "CatalogueStamp", "Channel", "ClinicSession", "Closure", "Confirmation", "ConfirmedVia", "ContactKind",
+    "ContactPoint", "ContinuityWish", "Delivery", "Event", "ExceptionKind", "ExceptionStatus", "FeedKind", "Gender",
+    "Hold", "HoldEnd", "HoldKind", "HoursRequest", "HoursRequestStatus", "IdentityStatus", "KeptForm", "Lease",
+    "Location", "LocationText", "Mode", "Modes", "Need", "NeedSource", "Notification", "Offer", "OfferState", "Origin",
+    "Outcome", "Passkey", "Patient", "PatientAccess", "PatientNeed", "Practitioner", "PractitionerKind",
+    "PractitionerPreference", "PractitionerState", "PractitionerVisitType", "PreferenceKind", "PriorityClass",
+    "Recipient", "RecoveryCode", "Referral", "Relation", "ReleasePolicy", "RequestDraft", "Role", "RoleGrant",
+    "RoleName", "RuleKind", "ServedList", "SessionStatus", "Setting", "SignIn", "Status", "Submission", "Task",
+    "TaskAttempt", "TaskKind", "Throttle", "TriageStatus", "TryOutcome", "UTCDateTime", "VisitInvitation", "VisitType",
+    "VisitTypeIds", "VisitTypeText", "WhoMayBook", "columns_of", "fold", "id_from_reference", "let_in", "lets_in",
+    "new_public_id", "years_between",
 ]  # fmt: skip

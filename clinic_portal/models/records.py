@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import secrets
 from datetime import datetime
 from typing import Any
 
@@ -172,12 +173,32 @@ class AuditEntry(Base):
     values: Mapped[AuditValues | None] = relationship(back_populates="entry")
 
 
+def new_salt() -> str:
+    """A random text that nobody can guess."""
+    return secrets.token_hex(8)
+
+
 class AuditValues(Base):
     __tablename__ = "audit_values"
     audit_entry_id: Mapped[int] = mapped_column(ForeignKey("audit_entries.id"), primary_key=True)
     before: Mapped[dict[str, Any]] = mapped_column(JSON)
     after: Mapped[dict[str, Any]] = mapped_column(JSON)
+    # Keeps what is erased from being guessed from its digest; erased with it.
+    salt: Mapped[str] = mapped_column(String(32), default=new_salt, server_default="")
     entry: Mapped[AuditEntry] = relationship(back_populates="values")
+
+
+class AuditSeal(Base):
+    """A link of the chain over the audit log; append-only. Source: `audit_seal.py`.
+
+    No foreign key: an entry that was taken out must be noticed, not refused to be looked for.
+    """
+
+    __tablename__ = "audit_seals"
+    number: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    audit_entry_id: Mapped[int] = mapped_column(BigId, unique=True)
+    values_digest: Mapped[str] = mapped_column(String(64))
+    digest: Mapped[str] = mapped_column(String(64))
 
 
 class AccessPlace(enum.StrEnum):

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from clinic_portal.models.base import Base, BigId, UTCDateTime, new_public_id, one_of
 from clinic_portal.models.modes import ALL_MODES, MODE_BIT, Mode, Modes, ModeSet
 from clinic_portal.models.people import Practitioner
+from clinic_portal.models.visit_type_sets import ALL_VISIT_TYPES, VisitTypeIds, VisitTypeSet
 
 # A mask is a signed 64-bit integer on both databases; 60 cells leave its sign alone: five hours on the 5-minute grid.
 MAX_CELLS = 60
@@ -217,6 +218,8 @@ class AvailabilityRule(Base):
     release_at_min: Mapped[int] = mapped_column(default=0)
     # For which kinds of seeing somebody the time is.
     modes: Mapped[Modes] = mapped_column(ModeSet, default=ALL_MODES, server_default="7")
+    # For which kinds of visits; none for all.
+    visit_type_ids: Mapped[VisitTypeIds] = mapped_column(VisitTypeSet, default=ALL_VISIT_TYPES, server_default="")
     location: Mapped[Location] = relationship()
 
 
@@ -243,6 +246,7 @@ class AvailabilityException(Base):
     reason: Mapped[str] = mapped_column(String(200), default="")
     # For what extra hours are.
     modes: Mapped[Modes] = mapped_column(ModeSet, default=ALL_MODES, server_default="7")
+    visit_type_ids: Mapped[VisitTypeIds] = mapped_column(VisitTypeSet, default=ALL_VISIT_TYPES, server_default="")
     location: Mapped[Location | None] = relationship()
 
 
@@ -294,6 +298,7 @@ class ClinicSession(Base):
         UTCDateTime, default=lambda context: context.get_current_parameters()["bookable_from"]
     )
     modes: Mapped[Modes] = mapped_column(ModeSet, default=ALL_MODES, server_default="7")
+    visit_type_ids: Mapped[VisitTypeIds] = mapped_column(VisitTypeSet, default=ALL_VISIT_TYPES, server_default="")
     status: Mapped[SessionStatus] = mapped_column(one_of(SessionStatus, "status"), default=SessionStatus.PLANNED)
     # How late its practitioner runs, in minutes, as they say themselves.
     late_min: Mapped[int] = mapped_column(default=0, server_default="0")

@@ -32,6 +32,8 @@ from clinic_portal.models import (
     SessionStatus,
     VisitInvitation,
     VisitType,
+    let_in,
+    lets_in,
 )
 from clinic_portal.patient.reading import (
     read_continuity,
@@ -360,6 +362,7 @@ _IS_WORKED = (
     .where(ClinicSession.first_cell >= bindparam("first_cell"))
     .where(type_coerce(ClinicSession.modes, Integer).bitwise_and(bindparam("mode", type_=Integer)) != 0)
     .where(ClinicSession.status == SessionStatus.PLANNED, ClinicSession.audience == Audience.PUBLIC)
+    .where(lets_in(ClinicSession.visit_type_ids))
     .where(PractitionerVisitType.practitioner_id == ClinicSession.practitioner_id)
     .where(PractitionerVisitType.visit_type_id == bindparam("visit_type_id"), PractitionerVisitType.is_active)
 )
@@ -428,7 +431,11 @@ def has_several_places(session: Session, visit_type: VisitType) -> bool:
     return bool(kept[key])
 
 
-def _from_today(session: Session, visit_type: VisitType) -> dict[str, int]:
+def _from_today(session: Session, visit_type: VisitType) -> dict[str, Any]:
     grid_min = load_settings(session).number("grid_min")
     today = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    return {"first_cell": masks.to_cell(today, grid_min), "visit_type_id": visit_type.id}
+    return {
+        "first_cell": masks.to_cell(today, grid_min),
+        "visit_type_id": visit_type.id,
+        **let_in(visit_type.id),
+    }

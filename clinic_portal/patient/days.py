@@ -13,7 +13,15 @@ from sqlalchemy.orm import Session
 
 from clinic_portal import clock
 from clinic_portal.languages import N_, _, ngettext
-from clinic_portal.models import MODE_BIT, Audience, ClinicSession, PractitionerVisitType, SessionStatus
+from clinic_portal.models import (
+    MODE_BIT,
+    Audience,
+    ClinicSession,
+    PractitionerVisitType,
+    SessionStatus,
+    let_in,
+    lets_in,
+)
 from clinic_portal.patient.reading import PARTS_OF_DAY
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.search import Terms
@@ -52,6 +60,7 @@ _WORKED: Select[Any] = (
         ClinicSession.status == SessionStatus.PLANNED,
         ClinicSession.audience == Audience.PUBLIC,
         type_coerce(ClinicSession.modes, Integer).bitwise_and(bindparam("mode", type_=Integer)) != 0,
+        lets_in(ClinicSession.visit_type_ids),
     )
 )
 
@@ -188,6 +197,7 @@ def _worked_days(session: Session, terms: Terms, choice: Choice) -> set[date]:
     values = {
         "visit_type_id": terms.search.visit_type_id,
         "mode": MODE_BIT.get(terms.search.mode, 0),
+        **let_in(terms.search.visit_type_id),
         "low": first_cell_from(low, terms.grid_min),
         "high": first_cell_from(high, terms.grid_min),
     }

@@ -18,7 +18,17 @@ from clinic_portal.rota.blueprint import blueprint
 from clinic_portal.rota.carrying_out import change, token
 from clinic_portal.rota.overview import home_zone, overview_url, read_away_in_words, today_of
 from clinic_portal.rota.reach import MAY_SET, practitioner_of
-from clinic_portal.rota.reading import Values, places, read_day, read_day_or_none, read_location, read_row_id, read_time
+from clinic_portal.rota.reading import (
+    Values,
+    places,
+    read_day,
+    read_day_or_none,
+    read_location,
+    read_row_id,
+    read_time,
+    read_visit_types,
+    visit_types_of,
+)
 from clinic_portal.scheduling.blocks import Away
 from clinic_portal.scheduling.hours import hours_version
 from clinic_portal.scheduling.hours_changes import EndAway
@@ -93,7 +103,8 @@ def _read(practitioner: Practitioner, kind: ExceptionKind, values: Values) -> Aw
         location = db.session().get_one(Location, read_location(values))
         ends = read_time(values, "ends") + (DAY_MIN if values.get("next_day") else 0)
         modes = frozenset(Mode(one) for one in values.getlist("modes") if one in {mode.value for mode in MODE_BIT})
-        return Away(kind, location.zone, first, read_time(values, "starts"), first, ends, location.id, reason, modes)
+        return Away(kind, location.zone, first, read_time(values, "starts"), first, ends, location.id, reason, modes,
+                    read_visit_types(values))  # fmt: skip
     last = read_day_or_none(values, "ends_on") or first
     starts = read_time(values, "starts") if values.get("starts", "").strip() else 0
     ends = read_time(values, "ends") if values.get("ends", "").strip() else DAY_MIN
@@ -123,6 +134,7 @@ def _form(
             {"value": mode.value, "label": _(words), "hint": "", "is_checked": mode.value in values.getlist("modes")}
             for mode, words in MODES.items()
         ],
+        visit_types=visit_types_of(practitioner, values.getlist("visit_types")),
         version=hours_version(db.session(), practitioner.id),
         token=token(),
         errors=errors or [],

@@ -10,9 +10,19 @@ from werkzeug.datastructures import MultiDict
 from clinic_portal.clock import DAY_MIN
 from clinic_portal.errors import InvalidRequest
 from clinic_portal.languages import N_, _
-from clinic_portal.models import ALL_MODES, MODE_BIT, Audience, AvailabilityRule, Mode, ReleasePolicy, RuleKind
+from clinic_portal.models import (
+    ALL_MODES,
+    MODE_BIT,
+    Audience,
+    AvailabilityRule,
+    Mode,
+    Practitioner,
+    ReleasePolicy,
+    RuleKind,
+)
 from clinic_portal.rota.reading import (
     Values,
+    chosen_visit_types,
     places,
     read_code,
     read_day,
@@ -20,6 +30,8 @@ from clinic_portal.rota.reading import (
     read_location,
     read_number,
     read_time,
+    read_visit_types,
+    visit_types_of,
 )
 from clinic_portal.scheduling.blocks import Block
 from clinic_portal.wording import weekday_long
@@ -76,6 +88,7 @@ def _block(values: Values, weekday: int) -> Block:
         release_before=read_number(values, "release_before", 0) if policy in _WITH_NUMBER else 0,
         release_at_min=read_time(values, "release_at") if policy is ReleasePolicy.DAYS_BEFORE else 0,
         modes=frozenset(Mode(one) for one in values.getlist("modes") if one in {mode.value for mode in MODE_BIT}),
+        visit_type_ids=read_visit_types(values),
     )
 
 
@@ -114,6 +127,7 @@ def values_of(rule: AvailabilityRule, today: date) -> Values:
         ("audience", rule.audience.value), ("release_policy", rule.release_policy.value),
         ("release_before", str(rule.release_before or "")), ("release_at", written(rule.release_at_min)),
         *(("modes", mode.value) for mode in MODE_BIT if mode in rule.modes),
+        *chosen_visit_types(rule.visit_type_ids),
     ])  # fmt: skip
     if rule.ends_min > DAY_MIN:
         values["next_day"] = "yes"
@@ -127,7 +141,7 @@ def written(minute: int) -> str:
     return f"{minute % DAY_MIN // 60:02}:{minute % 60:02}"
 
 
-def choices(values: Values) -> dict[str, Any]:
+def choices(values: Values, practitioner: Practitioner) -> dict[str, Any]:
     """What the form of a block shows: everything that can be chosen, with what was."""
     return {
         "values": values,
@@ -147,6 +161,7 @@ def choices(values: Values) -> dict[str, Any]:
             {one.value: _(words) for one, words in RELEASES.items()}, values.getlist("release_policy")
         ),
         "modes": _options({mode.value: _(words) for mode, words in MODES.items()}, values.getlist("modes")),
+        "visit_types": visit_types_of(practitioner, values.getlist("visit_types")),
         "has_more": is_special(values),
     }  # fmt: skip
 
@@ -155,7 +170,11 @@ def is_special(values: Values) -> bool:
     """Whether one of the boxes that few need says something."""
     usual = {"audience": Audience.PUBLIC.value, "release_policy": ReleasePolicy.AT_ONCE.value, "repeats": WEEKLY}
     differs = any(values.get(name, code) != code for name, code in usual.items())
-    return differs or bool(values.get("valid_until")) or len(values.getlist("modes")) < len(ALL_MODES)
+    return (
+        differs
+        or bool(values.get("valid_until") or values.getlist("visit_types"))
+        or len(values.getlist("modes")) < len(ALL_MODES)
+    )
 
 
 def _options(words: dict[str, str], chosen: list[str]) -> list[dict[str, Any]]:

@@ -133,7 +133,7 @@ def _form(
         end_url=url_for("rota.end", public_id=public_id, rule_id=rule.id) if rule is not None else None,
         errors=errors or [],
         back_url=overview_url(practitioner),
-        **block_form.choices(values),
+        **block_form.choices(values, practitioner),
     )
 
 

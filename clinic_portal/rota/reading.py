@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import UTC, date, datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, exists, or_, select
 from werkzeug.datastructures import MultiDict
 
 from clinic_portal import clock
@@ -13,7 +15,8 @@ from clinic_portal.clock import DAY_MIN
 from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest, NotFound
 from clinic_portal.languages import N_
-from clinic_portal.models import Location
+from clinic_portal.models import Location, Practitioner, PractitionerVisitType, VisitType, VisitTypeIds
+from clinic_portal.visit_texts import text_of
 
 Values = MultiDict[str, str]
 _TIME = re.compile(r"([01]?\d|2[0-3])[:.]?([0-5]\d)", re.ASCII)
@@ -103,6 +106,36 @@ def read_location(values: Values, field: str = "location") -> int:
     if wanted not in known:
         raise InvalidRequest(N_("Choose one of the places."), field=field)
     return known[wanted]
+
+
+def read_visit_types(values: Values, field: str = "visit_types") -> VisitTypeIds:
+    """The kinds of visits that are ticked; none of them means all. Raises: InvalidRequest."""
+    wanted = set(values.getlist(field))
+    known = {row.public_id: row.id for row in db.session().scalars(select(VisitType)) if row.public_id in wanted}
+    if wanted - known.keys():
+        raise InvalidRequest(N_("Choose among these kinds of appointments."), field=field)
+    return frozenset(known.values())
+
+
+def visit_types_of(practitioner: Practitioner, chosen: Collection[str]) -> list[dict[str, Any]]:
+    """The kinds of visits that somebody does or that are chosen, to be ticked, by the names that patients read."""
+    done = exists().where(
+        PractitionerVisitType.visit_type_id == VisitType.id,
+        PractitionerVisitType.practitioner_id == practitioner.id,
+        PractitionerVisitType.is_active,
+    )
+    found = select(VisitType).where(or_(and_(VisitType.is_active, done), VisitType.public_id.in_(chosen)))
+    return [
+        {"value": one.public_id, "label": text_of(db.session(), one.id).name, "hint": "",
+         "is_checked": one.public_id in chosen}
+        for one in db.session().scalars(found.order_by(VisitType.sort_order, VisitType.name))
+    ]  # fmt: skip
+
+
+def chosen_visit_types(ids: VisitTypeIds) -> list[tuple[str, str]]:
+    """Kinds of visits as the fields of a form."""
+    rows = db.session().scalars(select(VisitType).where(VisitType.id.in_(ids)).order_by(VisitType.id))
+    return [("visit_types", row.public_id) for row in rows]
 
 
 def places() -> list[Location]:

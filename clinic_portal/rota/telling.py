@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from clinic_portal import clock
 from clinic_portal.clock import DAY_MIN
+from clinic_portal.database import db
 from clinic_portal.languages import N_, _, ngettext
 from clinic_portal.models import (
     ALL_MODES,
@@ -15,8 +16,10 @@ from clinic_portal.models import (
     ExceptionKind,
     ReleasePolicy,
     RuleKind,
+    VisitTypeIds,
 )
 from clinic_portal.rota.block_form import AUDIENCES, MODES, NTH
+from clinic_portal.visit_texts import text_of
 from clinic_portal.wording import date_short, day_and_time, minute_told, time_short, weekday_long
 
 
@@ -57,11 +60,18 @@ def _details(rule: AvailabilityRule) -> list[str]:
         found.append(_("the %(nth)s of the month", nth=_(NTH[rule.nth_of_month]).lower()))
     if rule.modes != ALL_MODES:
         found.append(", ".join(_(words) for mode, words in MODES.items() if mode in rule.modes))
+    if rule.visit_type_ids:
+        found.append(_only_for(rule.visit_type_ids))
     if rule.audience is not Audience.PUBLIC and rule.release_policy is not ReleasePolicy.NEVER:
         found.append(_(AUDIENCES[rule.audience]))
     if rule.release_policy is not ReleasePolicy.AT_ONCE:
         found.append(_release(rule))
     return found
+
+
+def _only_for(visit_type_ids: VisitTypeIds) -> str:
+    names = sorted(text_of(db.session(), each).name for each in visit_type_ids)
+    return _("only for %(names)s", names=", ".join(names))
 
 
 _RELEASE = {
@@ -83,7 +93,8 @@ def away_in_words(row: AvailabilityException) -> str:
     start, end = _away_bounds(row)
     if row.kind is ExceptionKind.EXTRA:
         place = row.location.name if row.location else ""
-        return _("Extra hours: %(start)s to %(end)s, %(place)s", start=start, end=end, place=place)
+        told = _("Extra hours: %(start)s to %(end)s, %(place)s", start=start, end=end, place=place)
+        return f"{told}; {_only_for(row.visit_type_ids)}" if row.visit_type_ids else told
     if row.starts_min == 0 and row.ends_min == DAY_MIN:
         if row.starts_on == row.ends_on:
             return _("Time off: %(day)s", day=date_short(row.starts_on))

@@ -28,6 +28,7 @@ from clinic_portal.models import (
     Modes,
     ReleasePolicy,
     RuleKind,
+    VisitTypeIds,
 )
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.strips import Span, Strip, cells_touched, cells_within, strip_over
@@ -47,11 +48,12 @@ class PractitionerPlan:
 
 
 class Terms(NamedTuple):
-    """For whom, from when and for which modes the time is, and which rule or exception makes it."""
+    """For whom, from when, for which modes and kinds of visits the time is, and which rule or exception makes it."""
 
     audience: Audience
     bookable_from: datetime
     modes: Modes
+    visit_type_ids: VisitTypeIds
     rule_id: int | None
     exception_id: int | None
 
@@ -122,7 +124,8 @@ def _rule_blocks(rule: AvailabilityRule, zone: str, days: _Days, grid_min: int) 
     for day, starts_at, ends_at in _occurrences(rule, zone, days):
         first, end = cells_within(starts_at, ends_at, grid_min)
         if first < end:
-            terms = Terms(audience, _bookable_from(rule, day, starts_at, zone), rule.modes, rule.id, None)
+            bookable_from = _bookable_from(rule, day, starts_at, zone)
+            terms = Terms(audience, bookable_from, rule.modes, rule.visit_type_ids, rule.id, None)
             yield PlannedSession(rule.location_id, first, end - first, terms)
 
 
@@ -136,7 +139,7 @@ def _extra_blocks(
     day = DAY_MIN // grid_min
     for low in range(first, end, day):
         if strip.first_cell <= low and low + day <= strip.end_cell:
-            terms = Terms(Audience.PUBLIC, ALWAYS, extra.modes, None, extra.id)
+            terms = Terms(Audience.PUBLIC, ALWAYS, extra.modes, extra.visit_type_ids, None, extra.id)
             yield PlannedSession(location_id, low, min(day, end - low), terms)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from clinic_portal import clock
 from clinic_portal.clock import DAY_MIN, wall_to_instant
@@ -16,6 +16,7 @@ from clinic_portal.errors import InvalidRequest
 from clinic_portal.languages import N_
 from clinic_portal.models import (
     ALL_MODES,
+    ALL_VISIT_TYPES,
     Audience,
     AvailabilityException,
     AvailabilityRule,
@@ -24,6 +25,7 @@ from clinic_portal.models import (
     Modes,
     ReleasePolicy,
     RuleKind,
+    VisitTypeIds,
 )
 from clinic_portal.scheduling.availability import takes_place_on
 
@@ -56,6 +58,7 @@ class Block:
     release_before: int = 0
     release_at_min: int = 0
     modes: Modes = ALL_MODES
+    visit_type_ids: VisitTypeIds = ALL_VISIT_TYPES
 
     def columns(self) -> dict[str, Any]:
         """As the table keeps it."""
@@ -91,54 +94,77 @@ class Block:
             raise InvalidRequest(N_("Choose at least one way of seeing patients."), field="modes")
 
 
-def check_overlap(blocks: Iterable[Block], others: Iterable[AvailabilityRule], zones: Mapping[int, str],
-                  today: date) -> None:  # fmt: skip
-    """Refuse blocks in which the practitioner would be in two at once; breaks may lie over anything.
+class _Stretch(NamedTuple):
+    """When and where somebody works, with what they need around it to get there and away."""
 
-    Args: others, the rules that go on; zones, of each location.
-    Raises: InvalidRequest, naming the day. Source: UC4.2.
+    starts_at: datetime
+    ends_at: datetime
+    location_id: int
+    way: timedelta = timedelta()
+
+    @property
+    def needs(self) -> tuple[datetime, datetime]:
+        return self.starts_at - self.way, self.ends_at + self.way
+
+
+def check_overlap(blocks: Iterable[Block], others: Iterable[AvailabilityRule], zones: Mapping[int, str],
+                  today: date, travel_min: int = 0) -> None:  # fmt: skip
+    """Refuse blocks in which the practitioner would be in two at once, or on the way; breaks may lie over anything.
+
+    Args: others, the rules that go on; zones, of each location; travel_min, from one location to another.
+    Raises: InvalidRequest, naming the day. Source: UC4.2; clinic.md A13.9.
     """
-    kept: list[tuple[datetime, datetime]] = []
+    kept: list[_Stretch] = []
     for other in others:
         if other.kind is RuleKind.CLINIC:
             kept += _times(other, zones, today)
+    way = timedelta(minutes=travel_min)
     for block in blocks:
         if block.kind is not RuleKind.CLINIC:
             continue
         times = list(_times(block, zones, today))
-        clash = _first_meeting(sorted(kept), times)
-        if clash is not None:
-            day = clock.local_date(clash[0], zones[block.location_id])
-            start, end = (clock.local(one, zones[block.location_id]).strftime("%H:%M") for one in clash)
-            raise InvalidRequest(
-                N_("There are hours from %(start)s to %(end)s on %(day)s already. Change those, or choose others."),
-                field="starts", start=start, end=end, day=day.isoformat(),
-            )  # fmt: skip
+        far = [one._replace(way=way) for one in kept if one.location_id != block.location_id]
+        for others_times in (kept, far):
+            clash = _first_meeting(sorted(others_times), times)
+            if clash is not None:
+                raise _refusal(clash, zones[block.location_id])
         kept += times
 
 
-def _times(
-    block: Block | AvailabilityRule, zones: Mapping[int, str], today: date
-) -> Iterator[tuple[datetime, datetime]]:
+def _refusal(clash: _Stretch, zone: str) -> InvalidRequest:
+    told = {
+        "start": clock.local(clash.starts_at, zone).strftime("%H:%M"),
+        "end": clock.local(clash.ends_at, zone).strftime("%H:%M"),
+        "day": clock.local_date(clash.starts_at, zone).isoformat(),
+    }
+    if not clash.way:
+        words = N_("There are hours from %(start)s to %(end)s on %(day)s already. Change those, or choose others.")
+        return InvalidRequest(words, field="starts", **told)
+    words = N_(
+        "There are hours at another place from %(start)s to %(end)s on %(day)s. Leave %(minutes)s minutes for the way."
+    )
+    return InvalidRequest(words, field="starts", minutes=int(clash.way.total_seconds()) // 60, **told)
+
+
+def _times(block: Block | AvailabilityRule, zones: Mapping[int, str], today: date) -> Iterator[_Stretch]:
     zone = zones[block.location_id]
     first = max(block.valid_from, today)
     day = first + timedelta(days=(block.weekday - first.weekday()) % 7)
     last = min(block.valid_until or date.max, today + COMPARED)
     while day <= last:
         if takes_place_on(block, day):
-            yield wall_to_instant(day, block.starts_min, zone), wall_to_instant(day, block.ends_min, zone)
+            starts_at = wall_to_instant(day, block.starts_min, zone)
+            yield _Stretch(starts_at, wall_to_instant(day, block.ends_min, zone), block.location_id)
         day += timedelta(days=7)
 
 
-def _first_meeting(
-    kept: list[tuple[datetime, datetime]], times: list[tuple[datetime, datetime]]
-) -> tuple[datetime, datetime] | None:
-    """The first of the kept stretches that one of the others overlaps; both in order."""
+def _first_meeting(kept: list[_Stretch], times: list[_Stretch]) -> _Stretch | None:
+    """The first of the kept stretches that one of the others comes too near; both in order."""
     at = 0
-    for low, high in times:
-        while at < len(kept) and kept[at][1] <= low:
+    for one in times:
+        while at < len(kept) and kept[at].needs[1] <= one.starts_at:
             at += 1
-        if at < len(kept) and kept[at][0] < high:
+        if at < len(kept) and kept[at].needs[0] < one.ends_at:
             return kept[at]
     return None
 
@@ -157,6 +183,7 @@ class Away:
     # Only people at the clinic read it.
     reason: str = ""
     modes: Modes = ALL_MODES
+    visit_type_ids: VisitTypeIds = ALL_VISIT_TYPES
 
     def columns(self) -> dict[str, Any]:
         """As the table keeps it."""
@@ -208,5 +235,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, date | datetime):
         return value.isoformat()
     if isinstance(value, frozenset):
-        return sorted(one.value for one in value)
+        return sorted(getattr(one, "value", one) for one in value)
     return getattr(value, "value", value)

@@ -321,12 +321,14 @@ def _end_rules(session: Session, actor: Actor, practitioner: Practitioner, ends:
 
 
 def _add_rules(session: Session, actor: Actor, practitioner: Practitioner, adds: Sequence[Block]) -> None:
-    grid_min, today = load_settings(session).number("grid_min"), _today()
+    settings, today = load_settings(session), _today()
+    grid_min = settings.number("grid_min")
     for block in adds:
         block.check(today, grid_min)
         _open_location(session, block.location_id)
     zones = {location.id: location.zone for location in session.scalars(select(Location))}
-    check_overlap(adds, rules_of(session, practitioner.id, today), zones, today)
+    check_overlap(adds, rules_of(session, practitioner.id, today), zones, today,
+                  settings.number("travel_min"))  # fmt: skip
     for block in adds:
         rule = AvailabilityRule(practitioner_id=practitioner.id, **block.columns())
         session.add(rule)

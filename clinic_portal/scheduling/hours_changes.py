@@ -65,6 +65,8 @@ def _block(values: Mapping[str, Any]) -> Block:
         "audience": Audience(values["audience"]),
         "release_policy": ReleasePolicy(values["release_policy"]),
         "modes": _modes(values["modes"]),
+        # What was written down before hours could be for some kinds of visits only has none.
+        "visit_type_ids": frozenset(values.get("visit_type_ids", ())),
     }
     return Block(**{**values, **made})
 
@@ -75,6 +77,8 @@ def _away(values: Mapping[str, Any]) -> Away:
         "starts_on": date.fromisoformat(values["starts_on"]),
         "ends_on": date.fromisoformat(values["ends_on"]),
         "modes": _modes(values["modes"]),
+        # What was written down before hours could be for some kinds of visits only has none.
+        "visit_type_ids": frozenset(values.get("visit_type_ids", ())),
     }
     # How it stands is the row's own.
     return Away(**{name: value for name, value in {**values, **made}.items() if name != "status"})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, bindparam, delete, insert, select, update
+from sqlalchemy import BindParameter, Select, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock
@@ -26,6 +26,7 @@ from clinic_portal.models import (
     Modes,
     Practitioner,
     SessionStatus,
+    VisitTypeIds,
 )
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.availability import REACH, PlannedSession, PractitionerPlan, Terms
@@ -44,6 +45,7 @@ class SessionRow(NamedTuple):
     audience: Audience
     bookable_from: datetime
     modes: Modes
+    visit_type_ids: VisitTypeIds
     rule_id: int | None
     exception_id: int | None
 
@@ -53,7 +55,9 @@ class SessionRow(NamedTuple):
 
     @property
     def terms(self) -> Terms:
-        return Terms(self.audience, self.bookable_from, self.modes, self.rule_id, self.exception_id)
+        return Terms(
+            self.audience, self.bookable_from, self.modes, self.visit_type_ids, self.rule_id, self.exception_id
+        )
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,7 @@ _PLANNED = (
     ClinicSession.lane == 0,
     ClinicSession.status == SessionStatus.PLANNED,
 )
-_ROWS = select(
+_ROWS: Select[*tuple[Any, ...]] = select(
     ClinicSession.id,
     ClinicSession.location_id,
     ClinicSession.first_cell,
@@ -198,6 +202,7 @@ _ROWS = select(
     ClinicSession.audience,
     ClinicSession.bookable_from,
     ClinicSession.modes,
+    ClinicSession.visit_type_ids,
     ClinicSession.rule_id,
     ClinicSession.exception_id,
 ).where(*_PLANNED, ClinicSession.first_cell > bindparam("low"), ClinicSession.first_cell < bindparam("high"))

@@ -22,6 +22,8 @@ from clinic_portal.models import (
     ClinicSession,
     PractitionerVisitType,
     SessionStatus,
+    let_in,
+    lets_in,
 )
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.claims import Part, Piece, held_pieces, not_binding_holds, open_holds, piece_of
@@ -72,6 +74,7 @@ _SESSIONS = (
         ClinicSession.audience == Audience.PUBLIC,
         ClinicSession.bookable_from <= bindparam("now"),
         type_coerce(ClinicSession.modes, Integer).bitwise_and(bindparam("mode", type_=Integer)) != 0,
+        lets_in(ClinicSession.visit_type_ids),
     )
     .order_by(ClinicSession.practitioner_id, ClinicSession.first_cell)
 )
@@ -106,7 +109,7 @@ def read_stretches(
     return [_stretch(group, open_pieces) for group in _joined(rows, terms)]
 
 
-def _asked(terms: Terms, low_cell: int, high_cell: int) -> dict[str, int]:
+def _asked(terms: Terms, low_cell: int, high_cell: int) -> dict[str, Any]:
     """Which sessions matter for starts in [low, high)."""
     # A visit at the first cell may need the buffer before it, and one at the last the cells after it.
     reach = MAX_CELLS + max((doer.blocked_cells for doer in terms.doers.values()), default=0)
@@ -116,10 +119,11 @@ def _asked(terms: Terms, low_cell: int, high_cell: int) -> dict[str, int]:
         "high": high_cell + reach,
         # Nobody's hours are for visits at home: staff plan these.
         "mode": MODE_BIT.get(terms.search.mode, 0),
+        **let_in(terms.search.visit_type_id),
     }
 
 
-def _read(session: Session, terms: Terms, asked: dict[str, int]) -> Sequence[Any]:
+def _read(session: Session, terms: Terms, asked: dict[str, Any]) -> Sequence[Any]:
     return run(session, _SESSIONS, {**asked, "now": terms.now}).all()
 
 
@@ -258,7 +262,7 @@ def _keepers(holds: Iterable[Any]) -> frozenset[int]:
     return frozenset(hold.account_id for hold in holds if hold.account_id is not None)
 
 
-def _right_until(session: Session, terms: Terms, asked: dict[str, int], holds: Iterable[Any]) -> datetime:
+def _right_until(session: Session, terms: Terms, asked: dict[str, Any], holds: Iterable[Any]) -> datetime:
     """When time becomes free by itself: the next hold expires, or the next session is released."""
     values = {"low": asked["low"], "high": asked["high"], "now": terms.now}
     released_at: datetime | None = run(session, _NEXT_RELEASE, values).scalar_one()
