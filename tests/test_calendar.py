@@ -45,6 +45,7 @@ from clinic_portal.scheduling.search import Search
 from tests.asking import fresh
 from tests.bookings import book, messages_of, open_clinic, reminders_of
 from tests.calendars import add_doctors, book_with, busy_day, move_to, squeeze
+from tests.invariants import check_invariants
 from tests.statements import sent_statements
 from tests.world import GRID, NOW, ZONE, World, add_patient, add_session, at, free_cells
 
@@ -146,6 +147,14 @@ def test_hours_for_calls_are_for_no_visit_in_person(world: World) -> None:
         book_with(world, world.chen_id, at(9, day=1))
 
 
+def test_hours_for_some_kinds_of_visits_are_for_no_others(world: World) -> None:
+    add_session(world.chen_id, at(9, day=1), at(12, day=1), visit_type_ids=frozenset({world.vaccine_id}))
+    with pytest.raises(InvalidRequest) as refused:
+        book_with(world, world.chen_id, at(9, day=1))
+    assert str(refused.value) == "These hours are not for this kind of visit."
+    book_with(world, world.chen_id, at(9, day=1), visit_type_id=world.vaccine_id)
+
+
 def test_a_dead_hold_keeps_nothing_and_a_live_one_does(world: World) -> None:
     open_clinic(world)
     hold = hold_slot(actor=world.bob, search=Search(world.check_up_id, world.bob_id), starts_at=at(9, day=1))
@@ -223,6 +232,7 @@ def test_a_patient_who_knows_gets_no_message_and_why_is_kept(world: World) -> No
     entry = db.session.scalars(select(AuditEntry).filter_by(action="move")).one()
     assert entry.values.after["reason"] == "Agreed on the phone"
     assert entry.values.after["patient_told"] is False
+    check_invariants(db.session())
 
 
 def test_reminders_follow_also_when_the_patient_gets_no_message(world: World) -> None:

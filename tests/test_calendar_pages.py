@@ -116,6 +116,15 @@ def test_a_day_shows_every_state_by_a_word_and_a_sign(erin: Visitor, world: Worl
     assert re.search(r'<li class="r39 s3 cal-beside l2of2">.*?Squeezed in', page.text)
 
 
+def test_hours_for_some_kinds_of_visits_say_for_which(erin: Visitor, world: World) -> None:
+    open_clinic(world)
+    vaccines = frozenset({world.vaccine_id})
+    add_session(world.chen_id, at(12, day=1), at(13, day=1), visit_type_ids=vaccines)
+    words = words_of(erin.get(TOMORROW))
+    assert "12 midday–1pm 0 booked, 6 left Only Vaccine" in words
+    assert "9am–12 midday 0 booked, 18 left 12 midday" in words
+
+
 def test_a_closed_off_day_and_an_empty_one_say_so(erin: Visitor, world: World) -> None:
     assert "Nobody works on this day." in words_of(erin.get(f"{CALENDAR}?day=2026-03-08"))
 

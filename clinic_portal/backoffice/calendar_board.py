@@ -203,7 +203,7 @@ def _closed(row: Any) -> str:
 
 
 def _is_special(hours: Hours) -> bool:
-    return bool(hours.late_min or hours.released_at or hours.audience is not Audience.PUBLIC)
+    return bool(hours.late_min or hours.released_at or hours.audience is not Audience.PUBLIC or hours.visit_type_ids)
 
 
 # What stands in an item
@@ -262,8 +262,10 @@ def age_of(visit: Any, on: date) -> str:
 
 
 def kept_back(item: Item | Hours, zone: str) -> str:
-    """For whom time is, and until when others cannot book it."""
+    """For whom and for what time is, and until when others cannot book it."""
+    names = options.names()["visit_types"]
+    kinds = ", ".join(sorted(names[each] for each in item.visit_type_ids))
     whom = "" if item.audience is Audience.PUBLIC else words.AUDIENCE[item.audience]
     until = "" if item.released_at is None else f"kept back until {words.moment(item.released_at, zone)}"
-    told = ", ".join(filter(None, (whom, until)))
+    told = ", ".join(filter(None, (f"only {kinds}" if kinds else "", whom, until)))
     return told[:1].upper() + told[1:]

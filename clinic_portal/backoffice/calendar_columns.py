@@ -15,7 +15,7 @@ from typing import Any
 from clinic_portal import clock
 from clinic_portal.backoffice.calendar_rows import Rows
 from clinic_portal.clock import DAY_MIN
-from clinic_portal.models import Audience
+from clinic_portal.models import ALL_VISIT_TYPES, Audience, VisitTypeIds
 from clinic_portal.scheduling import masks
 from clinic_portal.scheduling.availability import takes_place_on
 
@@ -49,6 +49,7 @@ class Item:
     book_from: datetime | None = None
     released_at: datetime | None = None
     audience: Audience = Audience.PUBLIC
+    visit_type_ids: VisitTypeIds = ALL_VISIT_TYPES
     # Of hours elsewhere.
     place_id: int = 0
 
@@ -74,6 +75,7 @@ class Hours:
     late_min: int
     released_at: datetime | None
     audience: Audience
+    visit_type_ids: VisitTypeIds
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,7 @@ class Mine:
                 stretch.late_min,
                 self._released_at(stretch),
                 stretch.first.audience,
+                stretch.first.visit_type_ids,
             )
 
     def _shortest_cells(self) -> int:
@@ -256,7 +259,8 @@ class Mine:
                         yield self._item(SHORT, clipped)
                         continue
                     yield self._item(kind, clipped, book_from=self._book_from(clipped), released_at=released_at,
-                                     audience=audience, place_id=stretch.first.location_id)  # fmt: skip
+                                     audience=audience, visit_type_ids=stretch.first.visit_type_ids,
+                                     place_id=stretch.first.location_id)  # fmt: skip
 
     def _busy_items(self) -> Iterator[Item]:
         live = [hold for hold in self.holds if hold.expires_at > self.frame.now]
@@ -323,7 +327,7 @@ def _joined(rows: Iterable[Any]) -> Iterator[Stretch]:
 
 def _goes_on(stretch: Stretch, row: Any) -> bool:
     first = stretch.first
-    alike = ("location_id", "audience", "bookable_from", "modes")
+    alike = ("location_id", "audience", "bookable_from", "modes", "visit_type_ids")
     return bool(stretch.end_cell == row.first_cell) and all(
         getattr(first, name) == getattr(row, name) for name in alike
     )

@@ -121,6 +121,7 @@ def _sessions(window: Window) -> Query:
         ClinicSession.audience,
         ClinicSession.bookable_from,
         ClinicSession.modes,
+        ClinicSession.visit_type_ids,
         ClinicSession.late_min,
     ).where(
         ClinicSession.first_cell > low - MAX_CELLS,

@@ -36,6 +36,7 @@ from clinic_portal.scheduling.visits import check_movable, lock_visit, old_time,
 DOES_NOT = "This clinician does not do such visits, or not for this patient."
 NO_HOURS = "The clinician does not work then, or not for long enough."
 WRONG_MODE = "These hours are not for visits in this way."
+WRONG_KIND = "These hours are not for this kind of visit."
 WRONG_PLACE = "This place does not fit what the patient needs."
 TAKEN = "Something else stands there already."
 
@@ -69,6 +70,7 @@ _HOURS = (
         ClinicSession.free,
         ClinicSession.location_id,
         ClinicSession.modes,
+        ClinicSession.visit_type_ids,
     )
     .where(
         ClinicSession.practitioner_id == bindparam("practitioner_id"),
@@ -126,11 +128,13 @@ def _hours(session: Session, practitioner_id: int, block: claims.Piece) -> list[
 
 
 def _place_of(rows: list[Any], terms: Terms) -> int:
-    """Where a block of these hours is. Raises: InvalidRequest when the visit cannot be there, or not in its way."""
+    """Where a block of these hours is. Raises: InvalidRequest when the visit, or its way, is not what they are for."""
     mode = terms.search.mode
     # Nobody's hours are for visits at home: staff plan these.
     if mode in MODE_BIT and any(mode not in row.modes for row in rows):
         raise InvalidRequest(WRONG_MODE, field="time")
+    if any(row.visit_type_ids and terms.search.visit_type_id not in row.visit_type_ids for row in rows):
+        raise InvalidRequest(WRONG_KIND, field="time")
     location_id: int = rows[0].location_id
     if location_id not in terms.zones:
         raise InvalidRequest(WRONG_PLACE, field="time")
