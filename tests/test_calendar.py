@@ -228,7 +228,8 @@ def test_a_patient_who_knows_gets_no_message_and_why_is_kept(world: World) -> No
     visit = book(world, at(9, day=1))
     move_to(world, visit, at(10, day=1), untold_because="Agreed on the phone")
     rows = [row for row in messages_of(visit.id) if row.sequence == 1]
-    assert [(row.event.value, row.recipient.value) for row in rows] == [("moved", "practitioner")]
+    told = {(row.event.value, row.recipient.value, row.channel.value, row.delivery.value) for row in rows}
+    assert told == {("moved", "patient", "call", "sent"), ("moved", "practitioner", "email", "due")}
     entry = db.session.scalars(select(AuditEntry).filter_by(action="move")).one()
     assert entry.values.after["reason"] == "Agreed on the phone"
     assert entry.values.after["patient_told"] is False
