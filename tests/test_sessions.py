@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
-from collections.abc import Callable
+import shutil
+import zoneinfo
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext, suppress
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,7 +44,9 @@ from clinic_portal.scheduling import masks, session_rows
 from clinic_portal.scheduling.sessions import SessionChanges, refresh_sessions, roll_sessions, write_sessions
 from clinic_portal.settings import put_setting
 from tests.bookings import book, cancel
-from tests.plans import MON, PLAIN_MONDAY, change, rule
+from tests.invariants import check_invariants
+from tests.plans import MON, PLAIN_MONDAY, TUE, change, rule
+from tests.rota import block, work
 from tests.statements import sent_statements
 from tests.world import GRID, NOW, World, add_session, at, build_world
 
@@ -401,3 +407,39 @@ def test_a_booking_in_the_middle_of_a_rewrite_takes_no_time_twice(
     rewrite_while(world, monkeypatch, lambda: book(world, at(10, day=7)))
     with nullcontext() if guarded else pytest.raises(AssertionError):
         check_free(world.chen_id)
+
+
+@pytest.fixture
+def new_zone_data(tmp_path: Path) -> Iterator[Callable[[], None]]:
+    """Makes the clinic's zone change its mind: its clocks show what those of Lagos do, one hour later all winter."""
+    lagos = next(Path(folder) / "Africa/Lagos" for folder in (*zoneinfo.TZPATH, *_tzdata()) if
+                 (Path(folder) / "Africa/Lagos").exists())  # fmt: skip
+
+    def update() -> None:
+        (tmp_path / "Europe").mkdir()
+        shutil.copyfile(lagos, tmp_path / "Europe/London")
+        zoneinfo.reset_tzpath(to=[tmp_path])
+        zoneinfo.ZoneInfo.clear_cache()
+
+    yield update
+    zoneinfo.reset_tzpath()
+    zoneinfo.ZoneInfo.clear_cache()
+
+
+def _tzdata() -> list[str]:
+    found = importlib.util.find_spec("tzdata")
+    return [] if found is None or found.origin is None else [str(Path(found.origin).parent / "zoneinfo")]
+
+
+def test_after_new_time_zone_data_sessions_keep_the_wall_clock_and_visits_their_instant(
+    world: World, new_zone_data: Callable[[], None]
+) -> None:
+    work(world, block(world, TUE, "09:00", "12:00"))
+    visit = book(world, at(10, day=1))
+    new_zone_data()
+    assert roll_sessions() > 0
+    db.session.expire_all()
+    first = db.session.scalars(select(ClinicSession).order_by(ClinicSession.starts_at)).all()[0]
+    assert (first.starts_at, first.ends_at) == (at(8, day=1), at(11, day=1))
+    assert db.session.get_one(Appointment, visit.id).starts_at == at(10, day=1)
+    check_invariants(db.session())

@@ -13,6 +13,7 @@ from clinic_portal.demo.clinic import Clinic
 from clinic_portal.demo.diary import Diary
 from clinic_portal.demo.lives import Moment
 from clinic_portal.demo.sign_ins import TEENAGER_EMAIL, AccountBook
+from clinic_portal.demo.told import add_messages
 from clinic_portal.models import (
     Account,
     Appointment,
@@ -62,6 +63,7 @@ def add_desk_work(session: Session, rng: random.Random, accounts: AccountBook, d
     session.add(_referral(diary.clinic, diary.moment, people["Maya"], diary.desk))
     session.add(_interpreter(diary.moment, ahead[people["Zofia"].id]))
     session.add_all(_call(diary.moment, ahead[people["Walter"].id]))
+    add_messages(session, diary, yet_to_call={ahead[people["Walter"].id].id})
     _register_again(session, rng, accounts, diary.moment, people["Walter"])
 
 
