@@ -1,8 +1,8 @@
 # `make` alone says what there is. Needs Python 3.11+ and nothing else.
 SHELL := /bin/bash
 PYTEST = .venv/bin/python -m pytest
-# They share nothing, so two run side by side; races, processes and browsers want the machine for themselves.
 FAST = not slow and not postgres and not browser
+# Tests share nothing, so two run side by side; slow ones, races and processes, want the machine for themselves.
 
 # Only a test under which Chromium had to be ended because it fell silent gets a second try.
 AGAIN = --reruns 1 --only-rerun "Target page, context or browser has been closed"
@@ -33,8 +33,8 @@ reset-demo: setup ## Throw the demo clinic away and make it again (refuses produ
 test: ## Install what tests need and run all of them
 	@.ci/prepare test
 	@.ci/checkers
-	@$(PYTEST) -n 2 -m "$(FAST)"
-	@$(PYTEST) $(AGAIN) -m "not ($(FAST))"
+	@$(PYTEST) -n 2 $(AGAIN) -m "not slow"
+	@$(PYTEST) -m slow
 
 fast: ## Only the fast tests
 	@.ci/prepare test

@@ -144,6 +144,8 @@ _SETTINGS = (
                is_valid=_rooms),
     Definition("late_message_min", 30, "minutes", "a session that runs at least so late is told by mail to those who "
                "are still to come; 0: never", is_valid=_whole(0, 240)),
+    Definition("missed_message", "next_morning", "words", "when who missed a visit is asked by mail whether they still "
+               "need it: `next_morning`, or `off`", is_valid=lambda value: value in ("next_morning", "off")),
     Definition("reminders", "3d 1d", "days and hours", "how long before a visit reminders come, or `none`", True,
                _offsets),
     Definition("reminders_remote", "1h", "days and hours", "further ones for visits by phone or video, or `none`", True,

@@ -40,6 +40,8 @@ class Event(enum.StrEnum):
     LENGTHENED = "lengthened"
     # Its session runs late; it stands as it is.
     RUNNING_LATE = "running_late"
+    # Its patient did not come.
+    MISSED = "missed"
     # Of a visit ahead; its fact `before` says how long: "3d".
     REMINDER = "reminder"
     # About a request, or a time offered for it.

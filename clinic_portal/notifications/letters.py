@@ -32,6 +32,7 @@ from clinic_portal.models import (
 from clinic_portal.notifications.account_letters import AccountLetter, read_account_letter
 from clinic_portal.notifications.facts import NoAddress, Overtaken
 from clinic_portal.notifications.lateness import late_min_of, why_not_told
+from clinic_portal.notifications.missed import why_not_asked
 from clinic_portal.notifications.reminder_letters import told_by
 from clinic_portal.notifications.reminders import days_of_reminders, offset_of
 from clinic_portal.notifications.request_letters import TRUE_WHILE, RequestLetter, read_request_letter, usable_contact
@@ -193,13 +194,14 @@ def read_letter(session: Session, notification_id: int) -> AnyLetter:
         return read_account_letter(session, row)
     if row.event == Event.REMINDER:
         return _reminder(session, row, visit)
-    reason = why_overtaken(row, visit, clock.now())
+    is_missed = row.event == Event.MISSED
+    reason = why_not_asked(session, visit, clock.now()) if is_missed else why_overtaken(row, visit, clock.now())
     if reason is not None:
         raise Overtaken(reason)
     if row.event == Event.RUNNING_LATE:
         return _lateness(session, row, visit)
     letter = _letter(session, row, visit, _address(row, visit), load_settings(session))
-    is_booked = row.recipient == Recipient.PATIENT and row.event != Event.CANCELLED
+    is_booked = row.recipient == Recipient.PATIENT and row.event not in (Event.CANCELLED, Event.MISSED)
     return replace(letter, reminded_on=tuple(days_of_reminders(session, visit))) if is_booked else letter
 
 

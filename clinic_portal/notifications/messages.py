@@ -75,7 +75,7 @@ def _compose(letter: AnyLetter) -> EmailMessage:
     if isinstance(letter, ReminderLetter):
         return _reminder(letter, config)
     mail = _mail(letter, f"email/{_TEMPLATES[letter.recipient]}{letter.event}", _words(letter), config)
-    if letter.event == Event.RUNNING_LATE:
+    if letter.event in (Event.RUNNING_LATE, Event.MISSED):
         # The entry in the calendar stands.
         return mail
     method = Method.CANCEL if letter.event == Event.CANCELLED else Method.REQUEST
@@ -183,6 +183,7 @@ def _words(letter: Letter) -> dict[str, Any]:
     return {
         "appointment": facts,
         "reminded_on": wording.days_listed(letter.reminded_on) if letter.reminded_on else None,
+        "book_url": address_of("patient.who"),
         "clinic": {"name": letter.clinic_name, "phone": letter.clinic_phone},
     }
 

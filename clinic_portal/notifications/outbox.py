@@ -183,7 +183,7 @@ def call_instead(session: Session, row: Notification) -> None:
     """Put a message that cannot reach its patient by mail on the desk's list of calls, in the caller's transaction."""
     if row.recipient != Recipient.PATIENT or row.patient_id is None or row.event == Event.VERIFY:
         return
-    if row.event in (Event.REMINDER, Event.RUNNING_LATE):
+    if row.event in (Event.REMINDER, Event.RUNNING_LATE, Event.MISSED):
         # The visit was told before, and stands: at the desk this would only bury the calls that must be made.
         return
     # The same message by another way: the key of the mail, with the way at its end.

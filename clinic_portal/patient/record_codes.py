@@ -43,4 +43,5 @@ CODES = {
     "move_with_hours": N_("Move with changed hours"), "cancel_with_hours": N_("Cancel with changed hours"),
     "request_again": N_("Ask for a time again"), "put_back": N_("Put back as it was"),
     "enter_in_error": N_("Take back a wrong entry"), "running_late": N_("Running late"),
+    "missed": N_("Asked whether it is still needed"),
 }  # fmt: skip

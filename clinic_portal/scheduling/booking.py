@@ -31,6 +31,7 @@ from clinic_portal.models import (
 )
 from clinic_portal.notifications import outbox
 from clinic_portal.notifications.calls import overtake_calls
+from clinic_portal.notifications.missed import ask_who_missed
 from clinic_portal.notifications.request_outbox import wake_queue
 from clinic_portal.scheduling import submissions
 from clinic_portal.scheduling.assignment import Placement
@@ -399,6 +400,8 @@ def change_status(
         _end_waiting(db, actor, visit, to.value)
     _mark(visit, to, now, came_too_late)
     db.flush()
+    if to is Status.NOSHOW and not came_too_late:
+        ask_who_missed(db, visit)
     action = "undo" if step.is_undo else ACTION[to]
     record(db, actor, action, visit, before=before, after=columns_of(visit, TOLD), patient_id=visit.patient_id)
     # After a cancel everybody has been told already.
