@@ -48,6 +48,12 @@ class SlotTaken(DomainError):
     code = "slot_taken"
 
 
+class DayFull(InvalidRequest):
+    """On this day the clinician has as many appointments already as they may have."""
+
+    code = "day_full"
+
+
 class TooSoon(InvalidRequest):
     """This time is too close to now, or already past."""
 

@@ -31,7 +31,7 @@ LIBRARY_FILES = {
     "fonts/inter-latin-wght-normal.woff2": "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",
     "fonts/inter-latin-ext-wght-normal.woff2": "@fontsource-variable/inter/files/inter-latin-ext-wght-normal.woff2",
 }
-STYLES = ("portal.css", "backoffice.css")
+STYLES = ("portal.css", "backoffice.css", "calendar.css")
 # Their licences ask that the notice travels with the files.
 NOTICES = {"htmx": MODULES / "htmx.org/LICENSE", "Inter": MODULES / "@fontsource-variable/inter/LICENSE"}
 # This package names its licence but brings no text: the terms are those of our own, also MIT.

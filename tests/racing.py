@@ -34,8 +34,9 @@ from clinic_portal.models import (
     new_public_id,
 )
 from clinic_portal.profile.needs import change_needs
-from clinic_portal.scheduling import booking, caps, claims, holds, offers, queue, requests, serving, walk_ins
+from clinic_portal.scheduling import booking, caps, claims, holds, masks, offers, queue, requests, serving, walk_ins
 from clinic_portal.scheduling.assignment import find_candidates
+from clinic_portal.scheduling.exactly import Spot, find_room_to_move, move_exactly
 from clinic_portal.scheduling.search import Search, load_terms
 from clinic_portal.scheduling.sessions import refresh_sessions
 from clinic_portal.scheduling.times import find_free_times
@@ -193,6 +194,33 @@ def move(actor: Actor, search: Search, starts_at: datetime, token: str) -> int:
     return booking.move_appointment(
         actor=actor, appointment_id=search.moving_id, search=search, starts_at=starts_at, token=token
     ).id
+
+
+def move_there(actor: Actor, appointment_id: int, spot: Spot, token: str, version: int | None = None) -> int:
+    return move_exactly(actor=actor, appointment_id=appointment_id, spot=spot, token=token, expected_version=version).id
+
+
+def reserve_there(actor: Actor, search: Search, spot: Spot, token: str) -> int:
+    return booking.reserve_slot(
+        actor=actor, search=search, starts_at=spot.starts_at, token=token, practitioner_id=spot.practitioner_id
+    ).id
+
+
+def naive_move(appointment_id: int, spot: Spot) -> int:
+    """Look whether a clinician is free, then write, with nothing that keeps others out."""
+    session = db.session()
+    visit = session.get_one(Appointment, appointment_id)
+    room, terms = find_room_to_move(session, visit, spot)
+    free = {part.session_id: _free(session, part.session_id) for part in room.parts}
+    session.rollback()
+    time.sleep(0.05)
+    for part in room.parts:
+        session.execute(_set_free(part.session_id, free[part.session_id] & ~part.mask(room.block)))
+    low, high = (masks.to_instant(cell, terms.grid_min) for cell in room.visit)
+    where = {"starts_at": low, "ends_at": high, "blocked_from": low, "blocked_until": high}
+    session.execute(update(Appointment).where(Appointment.id == appointment_id).values(where))
+    session.commit()
+    return appointment_id
 
 
 def cancel(actor: Actor, appointment_id: int, token: str) -> int:

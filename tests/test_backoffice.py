@@ -56,7 +56,8 @@ REQUEST_FORMS = ("requests/details", "requests/times", "invitations")
 ABSENCE_FORMS = ("away/plan", "away/undo")
 # Searching changes nothing either, and is sent so that no name stands in an address.
 DESK_FORMS = ("step", "late", "search", "walk-in", "walk-in/visit")
-ALL_FORMS = (*PATIENT_FORMS, *OTHER_FORMS, *REQUEST_FORMS, *ABSENCE_FORMS, *DESK_FORMS)
+CALENDAR_FORMS = ("calendar/book", "calendar/move", "calendar/cancel")
+ALL_FORMS = (*PATIENT_FORMS, *OTHER_FORMS, *REQUEST_FORMS, *ABSENCE_FORMS, *DESK_FORMS, *CALENDAR_FORMS)
 FORMS = {f"/backoffice/{name}/" for name in ALL_FORMS}
 ACCOUNTS = ("/backoffice/accounts/", "/backoffice/accounts/details/")
 OF_ADMINS = (
@@ -161,22 +162,29 @@ def said(markup: str) -> str:
 # Who may look
 
 
+def in_calendar(path: str, visit: Appointment) -> str:
+    """What a form of the calendar needs: the visit, or whom to book and when."""
+    assert visit.practitioner is not None
+    is_new = "calendar/book/" in path
+    return f"?clinician={visit.practitioner.public_id}&start=20260303T1100Z" if is_new else f"?id={visit.public_id}"
+
+
 def one_of_its(path: str, visit: Appointment) -> str:
     """What a page about one record needs in its address."""
-    if "accounts" in path and "details" in path:
-        return "?id=1"
+    if "accounts" in path:
+        return "?id=1" if "details" in path else ""
     if "todo/" in path and path.endswith("details/"):
         return f"?id={task_about(visit.id)}"
     if "away/plan/" in path:
         assert visit.practitioner is not None
         when = "from=2026-03-03&starts=09:00&until=2026-03-03&ends=12:00"
         return f"?clinician={visit.practitioner.public_id}&{when}&reason=sick"
+    if "calendar/" in path and not path.endswith("calendar/"):
+        return in_calendar(path, visit)
     if "away/details/" in path:
         return f"?id={absence_around(visit.id)}"
-    if "visit-type/" in path or "setting/" in path:
-        return f"?id={visit.visit_type.public_id}&name=clinic_name"
-    if "/text/" in path or "/texts/" in path:
-        return "?kind=booked&language=en&version=0"
+    if any(name in path for name in ("visit-type/", "setting/", "/text/", "/texts/")):
+        return f"?id={visit.visit_type.public_id}&name=clinic_name&kind=booked&language=en&version=0"
     if "location/" in path:
         return f"?id={db.session().get_one(Location, visit.location_id).public_id}"
     if "walk-in/visit/" in path:

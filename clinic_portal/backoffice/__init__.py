@@ -11,6 +11,7 @@ from clinic_portal.backoffice.absence import AwayPage
 from clinic_portal.backoffice.accounts import AccountList
 from clinic_portal.backoffice.appointments import AppointmentList
 from clinic_portal.backoffice.asking import AskPage
+from clinic_portal.backoffice.calendar import CalendarPage
 from clinic_portal.backoffice.codes import CodesPage
 from clinic_portal.backoffice.inviting import InvitationsPage, InvitePage
 from clinic_portal.backoffice.limits import SettingPage, VisitTypePage
@@ -61,6 +62,7 @@ def install(app: Flask) -> None:
         TEXTS: (count_failed(db.session()), "cannot be used"),
     }
     admin.add_views(
+        CalendarPage(name="Calendar", endpoint="backoffice_calendar", url="calendar", category=DESK),
         AppointmentList(Appointment, "Appointments", "appointments", DESK),
         RequestsPage(name=REQUESTS, endpoint="backoffice_requests", url="requests", category=DESK),
         InvitationsPage(name="Invitations", endpoint="backoffice_invitations", url="invitations", category=DESK),

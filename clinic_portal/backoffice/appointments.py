@@ -11,6 +11,7 @@ from sqlalchemy.orm import Query, joinedload, selectinload
 
 from clinic_portal.backoffice import find, options, places, request_words, why, words
 from clinic_portal.backoffice.access import note_opening
+from clinic_portal.backoffice.calendar_spot import calendar_of
 from clinic_portal.backoffice.changes import changes
 from clinic_portal.backoffice.filters import Choice, Day
 from clinic_portal.backoffice.lists import Column, ReadOnlyList
@@ -177,6 +178,7 @@ def about(appointment: Appointment) -> dict[str, Any]:
     zone, name = zone_of(appointment), appointment.practitioner.name if appointment.practitioner else ""
     return {
         "zone": zone,
+        "calendar_url": calendar_of(appointment.starts_at, zone),
         "birth": words.birth_of(appointment.patient, places.today()),
         "place_asked": options.names()["locations"].get(appointment.wishes.get("location_id") or 0),
         "needs": told_at_clinic(appointment, needs_of(db.session(), appointment.patient_id)),

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Boolean, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from clinic_portal import queues
+from clinic_portal import clock, queues
 from clinic_portal.audit import SYSTEM
 from clinic_portal.database import after_commit, run
 from clinic_portal.models import (
@@ -116,11 +116,13 @@ def tell_moved(
     old_practitioner_id: int,
     old_location_id: int | None = None,
     old_window_min: int = 0,
+    tells_patient: bool = True,
 ) -> None:
     """Tell everybody that a visit was moved; a practitioner who lost it hears of a cancel, one who got it of a booking.
 
     Args: appointment: flushed, as it is now; old_location_id: where it was, if elsewhere;
-    old_window_min: how long the stretch of the day was that the patient had been told.
+    old_window_min: how long the stretch of the day was that the patient had been told; tells_patient: false when
+    somebody at the clinic has told them: that is written down, and only the practitioners and the reminders follow.
     Rings: deliver_notifications, after the caller's commit.
     Source: UC6.1, UC6.3.
     """
@@ -133,7 +135,7 @@ def tell_moved(
         practitioners: dict[int | None, Event] = {old_practitioner_id: Event.MOVED}
     else:
         practitioners = {old_practitioner_id: Event.CANCELLED, appointment.practitioner_id: Event.BOOKED}
-    _tell(session, appointment, Event.MOVED, practitioners, facts)
+    _tell(session, appointment, Event.MOVED, practitioners, facts, tells_patient=tells_patient)
 
 
 def tell_lengthened(session: Session, appointment: Appointment) -> None:
@@ -202,20 +204,27 @@ def _tell(
     event: Event,
     practitioners: dict[int | None, Event],
     facts: dict[str, Any],
+    *,
+    tells_patient: bool = True,
 ) -> None:
     people = _people(session, appointment, list(practitioners))
     if people.is_deceased:
         reminders.plan_for(session, appointment.patient_id)
         return
-    rows = [_patient_row(appointment, event, facts, people.contact_point_id)]
+    if tells_patient:
+        rows = [_patient_row(appointment, event, facts, people.contact_point_id)]
+    else:
+        rows = []
+        ledger.write(session, [_told_row(appointment, event, facts)])
     for practitioner_id, what in practitioners.items():
         if practitioner_id is not None and practitioner_id in people.practitioners_with_email:
             rows.append(_practitioner_row(appointment, what, facts, practitioner_id))
     if appointment.sequence:
         run(session, _OVERTAKE_CALLS, {"visit": appointment.id})
         close_tasks(session, SYSTEM, TaskKind.CALL, "newer", appointment_id=appointment.id)
-    ledger.write(session, rows)
-    if people.contact_point_id is None:
+    if rows:
+        ledger.write(session, rows)
+    if people.contact_point_id is None and tells_patient:
         _ask_to_call(session, appointment.patient_id, appointment.id, appointment.starts_at)
     reminders.plan_for(session, appointment.patient_id)
     after_commit(_ring)
@@ -245,6 +254,12 @@ def _patient_row(
         appointment.id, event, appointment.sequence, Recipient.PATIENT, appointment.patient_id, way["channel"]
     )
     return ledger.row(key, appointment.id, event, appointment.sequence, facts) | way
+
+
+def _told_row(appointment: Appointment, event: Event, facts: dict[str, Any]) -> dict[str, Any]:
+    """What somebody at the clinic has said to the patient already: it is written down, and nothing is sent."""
+    told = {"delivery": Delivery.SENT, "sent_at": clock.now(), "detail": "told_already"}
+    return _patient_row(appointment, event, facts, None) | told
 
 
 def _practitioner_row(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from clinic_portal import clock
 from clinic_portal.audit import Actor, ActorKind, record
 from clinic_portal.database import add_at_once, writing
-from clinic_portal.errors import BadTransition, NotFound, PatientBusy
+from clinic_portal.errors import BadTransition, NotAllowed, NotFound, PatientBusy
 from clinic_portal.languages import N_
 from clinic_portal.models import (
     ACTIVE,
@@ -36,6 +36,7 @@ from clinic_portal.notifications.request_outbox import wake_queue
 from clinic_portal.scheduling import submissions
 from clinic_portal.scheduling.actual_times import forget_time_it_took, take_time_it_took
 from clinic_portal.scheduling.assignment import Placement
+from clinic_portal.scheduling.exactly import Spot, place_exactly
 from clinic_portal.scheduling.fits import forget_visit
 from clinic_portal.scheduling.holds import let_go, take_over
 from clinic_portal.scheduling.modes import way_to_meet
@@ -81,12 +82,15 @@ def reserve_slot(
     note: str | None = None,
     is_private: bool | None = None,
     call_number: str | None = None,
+    practitioner_id: int | None = None,
+    places: frozenset[int] | None = None,
 ) -> Appointment:
     """Book a time for a patient with the best practitioner who is free then; a request for such a visit becomes it.
 
     Args: token, the form's own; the same again returns the same visit. hold_id, the time kept for this actor, if any.
     note, what the patient wrote about it. call_number, which number to call, for a visit by phone. is_private, whether
-    those who act for the patient may not know of it; None where nobody was asked.
+    those who act for the patient may not know of it; None where nobody was asked. practitioner_id, whom somebody at the
+    clinic chose: that one at exactly this time, or nobody; at one of `places`, where these are given.
     Times: starts_at is an instant on the grid; a visit by phone may begin at another one in the stretch told.
     Commits: submission, session cells, appointment, attempt, audit, messages; rings for the messages.
     Raises: SlotTaken, PatientBusy, TooSoon, OutsideHorizon, InvalidRequest, NotFound, NotAllowed, SubmissionConflict,
@@ -96,15 +100,21 @@ def reserve_slot(
     """
     if search.patient_id is None or search.moving_id is not None:
         raise NotFound
+    if practitioner_id is not None and not actor.is_clinic:
+        raise NotAllowed
     note = clean_note(note)
-    said = {"note": note, "number": call_number, "is_private": is_private}
+    said = {"note": note, "number": call_number, "is_private": is_private, "practitioner": practitioner_id}
     body = _body("reserve", search, starts_at) | {name: value for name, value in said.items() if value is not None}
     submission_id, earlier_id = submissions.begin(db, actor, token, body)
     if earlier_id is not None:
         return db.get_one(Appointment, earlier_id)
     lock_patient(db, search.patient_id)
     asked_for = lock_request_for(db, actor, search.patient_id, search.visit_type_id)
-    placement, terms = _take(db, actor, search, starts_at, hold_id)
+    if practitioner_id is None:
+        placement, terms = _take(db, actor, search, starts_at, hold_id)
+    else:
+        terms = load_terms(db, replace(search, by=actor.kind))
+        placement = place_exactly(db, terms, Spot(practitioner_id, starts_at), places=places)
     visit = asked_for or _new_visit(terms, origin or ORIGIN_OF[actor.kind])
     before = columns_of(visit, TOLD) if asked_for else None
     if asked_for:
@@ -130,7 +140,7 @@ def reserve_slot(
         "choose_time" if asked_for else "reserve",
         visit,
         before=before,
-        after=columns_of(visit, TOLD),
+        after=columns_of(visit, TOLD) | ({"beyond_caps": True} if terms.search.beyond_caps else {}),
         patient_id=visit.patient_id,
     )
     arrange_interpreter(db, visit)

@@ -74,13 +74,14 @@ def put_elsewhere(
     *,
     way: Mapping[str, Any] = MappingProxyType({}),
     noted: Mapping[str, Any] = MappingProxyType({}),
+    tells_patient: bool = True,
 ) -> None:
     """Give a booked visit another time or practitioner, whose cells are claimed, inside the caller's transaction.
 
     The old cells go back, everybody concerned is told once, and whoever waits may have them.
 
     Args: action, what the audit log calls it, and `noted`, what it says besides; wishes, why it was put there, and way,
-    how both sides meet, if these have changed.
+    how both sides meet, if these have changed; tells_patient, false when somebody at the clinic has told them.
     """
     before = columns_of(visit, TOLD)
     old_starts_at, old_practitioner_id, old_location_id = visit.starts_at, visit.practitioner_id, visit.location_id
@@ -105,7 +106,8 @@ def put_elsewhere(
     arrange_interpreter(session, visit)
     look_at_visit(session, visit)
     outbox.tell_moved(session, visit, old_starts_at=old_starts_at, old_practitioner_id=old_practitioner_id,
-                      old_location_id=old_location_id, old_window_min=old_window_min)  # fmt: skip
+                      old_location_id=old_location_id, old_window_min=old_window_min,
+                      tells_patient=tells_patient)  # fmt: skip
     wake_queue()
 
 
