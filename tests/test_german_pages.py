@@ -97,6 +97,9 @@ class Texts(HTMLParser):
 
     def _say(self, given: dict[str, str | None]) -> None:
         language = given.get("lang") or self.language
+        if given.get("type") == "hidden":
+            # A token of random letters may hold a word.
+            return
         self.found += [(language, f"@{name}", " ".join(text.split())) for name in SAID if (text := given.get(name))]
 
 
