@@ -8,6 +8,16 @@ const panel = document.getElementById("office-found");
 const isTyping = (event) => event.target.closest("input, select, textarea, [contenteditable]") !== null;
 const isPlain = (event) => !event.ctrlKey && !event.metaKey && !event.altKey;
 
+// WCAG 2.1.4: a key without another one held can be switched off, for this browser.
+const OFF = "office-slash-off";
+const mayUseSlash = () => localStorage.getItem(OFF) === null;
+const choice = document.getElementById("slash-key");
+if (choice) {
+  choice.checked = mayUseSlash();
+  choice.closest("[hidden]").hidden = false;
+  choice.addEventListener("change", () => (choice.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, "1")));
+}
+
 function close() {
   panel.hidden = true;
   panel.replaceChildren();
@@ -35,7 +45,7 @@ async function search(event) {
 form.addEventListener("submit", search);
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "/" && isPlain(event) && !isTyping(event)) {
+  if (event.key === "/" && mayUseSlash() && isPlain(event) && !isTyping(event)) {
     event.preventDefault();
     box.focus();
     box.select();

@@ -220,3 +220,27 @@ def test_the_page_looks_again_and_keeps_the_line_and_what_is_typed(
         page.keyboard.press("w")
         expect(page.locator("#part-inside")).to_contain_text("Sofia Garcia")
     assert standing(sofia) is Part.INSIDE
+
+
+def test_the_key_of_the_search_can_be_switched_off_and_on(world: World, reader: Callable[..., Reader]) -> None:
+    erin = reader()
+    erin.sign_in("erin")
+    erin.open("/backoffice/")
+    page, box = erin.page, erin.page.locator("#office-search [type=search]")
+    page.keyboard.press("/")
+    expect(box).to_be_focused()
+    for is_on in (False, True):
+        page.get_by_text("Keys for the selected line").click()
+        page.get_by_label("The / key goes to the search").set_checked(is_on)
+        for path in ("/backoffice/patients/", "/backoffice/"):
+            erin.open(path)
+            page.keyboard.press("/")
+            expect(box).to_be_focused() if is_on else expect(box).not_to_be_focused()
+
+
+def test_without_scripts_no_key_is_offered(world: World, reader: Callable[..., Reader]) -> None:
+    erin = reader(1280, scripts=False)
+    erin.sign_in("erin")
+    erin.open("/backoffice/")
+    erin.page.get_by_text("Keys for the selected line").click()
+    expect(erin.page.get_by_label("The / key goes to the search")).to_be_hidden()
