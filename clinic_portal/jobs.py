@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clinic_portal import clock, leases, queues
@@ -22,7 +21,6 @@ from clinic_portal.accounts.throttle import forget_old_tries
 from clinic_portal.audit_seal import seal_audit, verify_nightly
 from clinic_portal.database import db
 from clinic_portal.day_sheets import write_day_sheets
-from clinic_portal.models import Location
 from clinic_portal.notifications import delivery
 from clinic_portal.notifications.replanning import plan_all
 from clinic_portal.profile.granting import ask_for_reviews
@@ -31,6 +29,7 @@ from clinic_portal.scheduling.escalation import escalate
 from clinic_portal.scheduling.holds import close_expired_holds
 from clinic_portal.scheduling.invitations import note_used_invitations
 from clinic_portal.scheduling.sessions import roll_sessions
+from clinic_portal.scheduling.zones import clinic_zone
 
 # A message that nobody fetched for this long was rung for in vain; then another ring is tried.
 RING_AGAIN_AFTER = timedelta(seconds=3)
@@ -99,7 +98,7 @@ def _every(seconds: float) -> Callable[[datetime], datetime]:
 
 def _nightly(now: datetime) -> datetime:
     """The last time that it was two at night at the clinic: a night that was missed is made up for."""
-    zone = _fresh_session().scalar(select(Location.zone).order_by(Location.id).limit(1)) or "UTC"
+    zone = clinic_zone(_fresh_session())
     today = clock.local_date(now, zone)
     tonight = clock.wall_to_instant(today, NIGHTLY_AT_MIN, zone)
     return tonight if tonight <= now else clock.wall_to_instant(today - timedelta(days=1), NIGHTLY_AT_MIN, zone)

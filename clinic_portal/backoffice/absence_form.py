@@ -15,9 +15,10 @@ from clinic_portal.backoffice import places
 from clinic_portal.clock import DAY_MIN
 from clinic_portal.database import db
 from clinic_portal.errors import InvalidRequest, NotFound
-from clinic_portal.models import AbsenceAct, AbsenceReason, AvailabilityRule, ExceptionKind, Location, Practitioner
+from clinic_portal.models import AbsenceAct, AbsenceReason, AvailabilityRule, ExceptionKind, Practitioner
 from clinic_portal.scheduling.absence_options import Away, Choice
 from clinic_portal.scheduling.blocks import Away as Period
+from clinic_portal.scheduling.zones import home_zone
 from clinic_portal.settings import load_settings
 
 REST, TODAY, DAYS, HOURS = "rest", "today", "days", "hours"
@@ -82,7 +83,7 @@ def read_asked(values: Mapping[str, str], limit: frozenset[int] | None) -> Asked
     if not values.get("clinician"):
         raise InvalidRequest("Choose who is away.", field="clinician")
     practitioner = clinician_of(values["clinician"], limit)
-    zone = _zone_of(practitioner)
+    zone = home_zone(db.session(), practitioner.id)
     period = _read_period(values, zone)
     try:
         period.check(clock.now(), load_settings(db.session()).number("grid_min"))
@@ -100,18 +101,6 @@ def read_reason(form: Mapping[str, str]) -> AbsenceReason:
     if form.get("reason") not in reasons:
         raise InvalidRequest("Choose why.", field="reason")
     return reasons[form["reason"]]
-
-
-def _zone_of(practitioner: Practitioner) -> str:
-    """The zone on whose clock somebody's days are: that of their first block, else the clinic's first place."""
-    first = (
-        select(Location.zone)
-        .join(AvailabilityRule, AvailabilityRule.location_id == Location.id)
-        .where(AvailabilityRule.practitioner_id == practitioner.id)
-        .order_by(AvailabilityRule.id)
-        .limit(1)
-    )
-    return db.session().scalar(first) or places.clinic_zone()
 
 
 def _read_period(values: Mapping[str, str], zone: str) -> Period:

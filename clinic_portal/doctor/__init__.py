@@ -11,7 +11,7 @@ from clinic_portal.accounts import practitioner_for, roles_required, signed_in_a
 from clinic_portal.database import db
 from clinic_portal.doctor import inviting, steps  # noqa: F401  # their pages are the blueprint's
 from clinic_portal.doctor.blueprint import blueprint
-from clinic_portal.doctor.day import home_zone, read_day
+from clinic_portal.doctor.day import read_day, zone_of_days
 from clinic_portal.doctor.news import changes_for
 from clinic_portal.errors import InvalidRequest
 from clinic_portal.languages import N_
@@ -29,7 +29,7 @@ def install(app: Flask) -> None:
 def day() -> Response:
     """Your day: sessions, who comes when, and what is free."""
     practitioner, session = practitioner_for(signed_in_account()), db.session()
-    zone = home_zone(session, practitioner)
+    zone = zone_of_days(session, practitioner)
     today = clock.local_date(clock.now(), zone)
     on = _asked_day() or today
     return page(
@@ -52,7 +52,7 @@ def day() -> Response:
 def week() -> Response:
     """Your week: the same, day by day."""
     practitioner, session = practitioner_for(signed_in_account()), db.session()
-    today = clock.local_date(clock.now(), home_zone(session, practitioner))
+    today = clock.local_date(clock.now(), zone_of_days(session, practitioner))
     on = _asked_day() or today
     first = on - timedelta(days=on.weekday())
     days = [first + timedelta(days=number) for number in range(7)]

@@ -27,6 +27,7 @@ from clinic_portal.models import (
     Status,
 )
 from clinic_portal.scheduling.needs import GENDER_ASKED, live_needs, told_at_clinic
+from clinic_portal.scheduling.zones import clinic_zone
 from clinic_portal.visit_texts import text_of
 from clinic_portal.wording import time_told
 
@@ -92,7 +93,7 @@ class SessionOfDay:
         return int(sum(length.total_seconds() for length in free)) // 60
 
 
-def home_zone(session: Session, practitioner: Practitioner) -> str:
+def zone_of_days(session: Session, practitioner: Practitioner) -> str:
     """The zone in which a practitioner's days begin: that of the next place of work, else the clinic's first place."""
     next_place = (
         select(Location.zone)
@@ -101,8 +102,7 @@ def home_zone(session: Session, practitioner: Practitioner) -> str:
         .order_by(ClinicSession.first_cell)
         .limit(1)
     )
-    first_place = select(Location.zone).order_by(Location.id).limit(1)
-    return session.scalar(next_place) or session.scalar(first_place) or "UTC"
+    return session.scalar(next_place) or clinic_zone(session)
 
 
 def read_day(session: Session, practitioner: Practitioner, on: date) -> list[SessionOfDay]:
@@ -110,7 +110,7 @@ def read_day(session: Session, practitioner: Practitioner, on: date) -> list[Ses
 
     Times: the day begins and ends at midnight of the practitioner's place.
     """
-    low, high = clock.day_bounds(on, home_zone(session, practitioner))
+    low, high = clock.day_bounds(on, zone_of_days(session, practitioner))
     sessions = _sessions(session, practitioner, low, high)
     # The last session may run past midnight.
     until = max([high, *(planned.ends_at for planned in sessions)])

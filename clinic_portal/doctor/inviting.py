@@ -14,7 +14,7 @@ from clinic_portal import clock
 from clinic_portal.accounts import actor_of, practitioner_for, roles_required, signed_in_account
 from clinic_portal.database import db
 from clinic_portal.doctor.blueprint import blueprint
-from clinic_portal.doctor.day import home_zone
+from clinic_portal.doctor.day import zone_of_days
 from clinic_portal.errors import AlreadyAsked, DomainError, InvalidRequest, ModeNotOffered, NotAllowed, NotFound
 from clinic_portal.languages import N_, _, ngettext
 from clinic_portal.models import ACTIVE, MAX_NOTE, Appointment, ContinuityWish, RoleName, VisitInvitation, VisitType
@@ -136,7 +136,7 @@ def _invite(visit: Appointment) -> VisitInvitation:
     continuity = form.get("continuity", "")
     if continuity not in set(ContinuityWish):
         raise InvalidRequest(N_("Choose whom the patient should see."), field="continuity")
-    zone = home_zone(db.session(), practitioner_for(account))
+    zone = zone_of_days(db.session(), practitioner_for(account))
     first = clock.local_date(clock.now(), zone) + timedelta(weeks=int(weeks))
     return invite(
         actor=actor_of(account),

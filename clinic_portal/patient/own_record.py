@@ -8,19 +8,18 @@ from datetime import date, datetime
 from typing import Any
 
 from flask import Response, request, url_for
-from sqlalchemy import select
 
 from clinic_portal.accounts import actor_for, signed_in, signed_in_account
 from clinic_portal.clock import local_date
 from clinic_portal.database import db
 from clinic_portal.languages import _, in_sentence
-from clinic_portal.models import Location
 from clinic_portal.patient.blueprint import blueprint
 from clinic_portal.patient.record_codes import CODES
 from clinic_portal.patient.record_words import AS_IT_IS, LABELS, PLACE_WORDS, ROLE_WORDS, SECTIONS, WORDS
 from clinic_portal.profile.access import openings_of
 from clinic_portal.profile.export import export_data
 from clinic_portal.profile.rights import own_right
+from clinic_portal.scheduling.zones import clinic_zone
 from clinic_portal.web import page
 from clinic_portal.wording import date_plain, time_short
 
@@ -67,7 +66,7 @@ def access() -> Response:
 
 
 def _zone() -> str:
-    return db.session().scalar(select(Location.zone).order_by(Location.id).limit(1)) or "UTC"
+    return clinic_zone(db.session())
 
 
 def _rows(section: Any) -> list[Mapping[str, Any]]:

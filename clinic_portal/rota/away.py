@@ -16,7 +16,7 @@ from clinic_portal.models import MODE_BIT, ExceptionKind, Location, Mode, Practi
 from clinic_portal.rota.block_form import MODES
 from clinic_portal.rota.blueprint import blueprint
 from clinic_portal.rota.carrying_out import change, token
-from clinic_portal.rota.overview import home_zone, overview_url, read_away_in_words, today_of
+from clinic_portal.rota.overview import overview_url, read_away_in_words, today_of
 from clinic_portal.rota.reach import MAY_SET, practitioner_of
 from clinic_portal.rota.reading import (
     Values,
@@ -32,6 +32,7 @@ from clinic_portal.rota.reading import (
 from clinic_portal.scheduling.blocks import Away
 from clinic_portal.scheduling.hours import hours_version
 from clinic_portal.scheduling.hours_changes import EndAway
+from clinic_portal.scheduling.zones import home_zone
 from clinic_portal.web import page
 
 
@@ -108,7 +109,7 @@ def _read(practitioner: Practitioner, kind: ExceptionKind, values: Values) -> Aw
     last = read_day_or_none(values, "ends_on") or first
     starts = read_time(values, "starts") if values.get("starts", "").strip() else 0
     ends = read_time(values, "ends") if values.get("ends", "").strip() else DAY_MIN
-    return Away(kind, home_zone(practitioner), first, starts, last, ends, reason=reason)
+    return Away(kind, home_zone(db.session(), practitioner.id), first, starts, last, ends, reason=reason)
 
 
 def _form(

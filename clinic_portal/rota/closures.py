@@ -20,10 +20,11 @@ from clinic_portal.languages import N_, _, current, ngettext
 from clinic_portal.models import Closure
 from clinic_portal.rota.blueprint import blueprint
 from clinic_portal.rota.carrying_out import carry_out, sent_token, token
-from clinic_portal.rota.overview import clinic_today, clinic_zone
+from clinic_portal.rota.overview import clinic_today
 from clinic_portal.rota.reach import actor, only_for_all_places
 from clinic_portal.rota.reading import Values, places, read_day, read_day_or_none, read_location, read_row_id
 from clinic_portal.scheduling.hours import add_closure, end_closure
+from clinic_portal.scheduling.zones import clinic_zone
 from clinic_portal.web import page, see_other
 from clinic_portal.wording import date_long
 
@@ -146,7 +147,7 @@ def _page(values: Any, errors: list[dict[str, str]] | None = None, status: int =
 
 def _own_country() -> str:
     """The country in which the clinic's clock goes; for a list that is long."""
-    found: str | None = get_global("zone_territories").get(clinic_zone())
+    found: str | None = get_global("zone_territories").get(clinic_zone(db.session()))
     return found or ""
 
 

@@ -18,12 +18,10 @@ from clinic_portal.errors import NotFound
 from clinic_portal.languages import _
 from clinic_portal.models import (
     AvailabilityException,
-    AvailabilityRule,
     ClinicSession,
     Closure,
     ExceptionKind,
     ExceptionStatus,
-    Location,
     Practitioner,
     SessionStatus,
 )
@@ -35,6 +33,7 @@ from clinic_portal.rota.wishes import waiting
 from clinic_portal.scheduling.hours import rules_of
 from clinic_portal.scheduling.hours_requests import must_ask, open_wishes
 from clinic_portal.scheduling.pace import pace_of
+from clinic_portal.scheduling.zones import clinic_zone, home_zone
 from clinic_portal.web import page, see_other
 from clinic_portal.wording import date_short, time_short, weekday_long
 
@@ -79,7 +78,7 @@ def everybody() -> Response:
 def week(public_id: str) -> Response:
     """The hours of one practitioner."""
     practitioner = practitioner_of(public_id)
-    zone, today = home_zone(practitioner), today_of(practitioner)
+    zone, today = home_zone(db.session(), practitioner.id), today_of(practitioner)
     first = _monday(read_day_or_none(request.args, "from") or today)
     rules = rules_of(db.session(), practitioner.id, today)
     return page(
@@ -111,31 +110,14 @@ def _week_url(practitioner: Practitioner, first: date) -> str:
     return f"{overview_url(practitioner)}?from={first.isoformat()}"
 
 
-def home_zone(practitioner: Practitioner) -> str:
-    """The zone on whose clock somebody's days are: that of their first block, else the clinic's first place."""
-    first_block = (
-        select(Location.zone)
-        .join(AvailabilityRule, AvailabilityRule.location_id == Location.id)
-        .where(AvailabilityRule.practitioner_id == practitioner.id)
-        .order_by(AvailabilityRule.id)
-        .limit(1)
-    )
-    return db.session().scalar(first_block) or clinic_zone()
-
-
-def clinic_zone() -> str:
-    """The zone of the clinic's first place."""
-    return db.session().scalar(select(Location.zone).order_by(Location.id).limit(1)) or "UTC"
-
-
 def today_of(practitioner: Practitioner) -> date:
     """What day it is there."""
-    return clock.local_date(clock.now(), home_zone(practitioner))
+    return clock.local_date(clock.now(), home_zone(db.session(), practitioner.id))
 
 
 def clinic_today() -> date:
     """What day it is at the clinic."""
-    return clock.local_date(clock.now(), clinic_zone())
+    return clock.local_date(clock.now(), clinic_zone(db.session()))
 
 
 def _monday(day: date) -> date:
@@ -215,7 +197,7 @@ def _ahead(practitioner: Practitioner, today: date) -> list[tuple[int, str, str]
 
 def read_away_in_words(practitioner: Practitioner, exception_id: int, now: datetime) -> str:
     """One of those that are not over. Raises: NotFound."""
-    today = clock.local_date(now, home_zone(practitioner))
+    today = clock.local_date(now, home_zone(db.session(), practitioner.id))
     known = {id_: words for id_, words, _reason in _ahead(practitioner, today)}
     if exception_id not in known:
         raise NotFound
