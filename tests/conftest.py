@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
@@ -19,6 +19,7 @@ from clinic_portal.config import load_config
 from clinic_portal.database import db
 from tests.belongings import Belongings, furnish, ids_of, put_back, replace_database
 from tests.postgres import Postgres, running_postgres
+from tests.racing import Call, Outcome, Race, Racers
 from tests.world import NOW, World, build_world
 
 
@@ -178,3 +179,25 @@ def any_app(any_env: dict[str, str]) -> Iterator[Flask]:
 @pytest.fixture
 def any_world(any_app: Flask, now: None) -> World:
     return build_world()
+
+
+@pytest.fixture(scope="module")
+def racers() -> Iterator[Racers]:
+    """Processes that wait for races to run."""
+    found = Racers()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def race(racers: Racers, any_world: World, any_env: dict[str, str]) -> Race:
+    """Run calls against the database of this test; nobody may see anything but an answer or a refusal."""
+
+    def run(calls: Sequence[Call]) -> list[Outcome]:
+        db.session.remove()
+        outcomes = racers.race(any_env, NOW, calls)
+        errors = [outcome.error for outcome in outcomes if outcome.error]
+        assert not errors, errors[0]
+        return outcomes
+
+    return run

@@ -75,6 +75,10 @@ def call(act: Callable[..., Any], **values: Any) -> Call:
     return Call(act, values)
 
 
+# Runs calls at once and says what came of each.
+Race = Callable[[Sequence[Call]], list[Outcome]]
+
+
 class Racers:
     """Processes that wait for races to run."""
 

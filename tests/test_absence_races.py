@@ -31,13 +31,6 @@ from tests.world import World
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def racers() -> Iterator[Racers]:
-    found = Racers()
-    yield found
-    found.stop()
-
-
 @pytest.fixture
 def morning(any_world: World) -> Iterator[Morning]:
     found = sick_morning(any_world)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
 import pytest
@@ -18,35 +17,13 @@ from tests.asking import fresh
 from tests.bookings import messages_of
 from tests.calendars import book_with
 from tests.invariants import broken_invariants, check_invariants
-from tests.racing import Call, Outcome, Racers, call
-from tests.world import NOW, World, add_patient, add_session, at
+from tests.racing import Race, call
+from tests.world import World, add_patient, add_session, at
 
 pytestmark = pytest.mark.slow
 
 GOAL = at(14, day=1)
 MOVERS, BOOKERS = 8, 8
-Race = Callable[[Sequence[Call]], list[Outcome]]
-
-
-@pytest.fixture(scope="module")
-def racers() -> Iterator[Racers]:
-    found = Racers()
-    yield found
-    found.stop()
-
-
-@pytest.fixture
-def race(racers: Racers, any_world: World, any_env: dict[str, str]) -> Race:
-    """Run calls at once; nobody may see anything but an answer or a refusal."""
-
-    def run(calls: Sequence[Call]) -> list[Outcome]:
-        db.session.remove()
-        outcomes = racers.race(any_env, NOW, calls)
-        errors = [outcome.error for outcome in outcomes if outcome.error]
-        assert not errors, errors[0]
-        return outcomes
-
-    return run
 
 
 @writing

@@ -5,7 +5,7 @@ The same races without the guards go beyond it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -19,39 +19,15 @@ from tests import racing
 from tests.asking import ask, drain, fresh
 from tests.bookings import book, cancel
 from tests.invariants import check_invariants
-from tests.racing import PROCESSES, Call, Outcome, Racers, call
+from tests.racing import PROCESSES, Call, Race, call
 from tests.test_caps import counts, limit
 from tests.test_queue import patients
 from tests.test_races import add_patients, booked, refusals
-from tests.world import NOW, World, add_session, at
+from tests.world import World, add_session, at
 
 pytestmark = pytest.mark.slow
 
 CAP = 5
-
-
-@pytest.fixture(scope="module")
-def racers() -> Iterator[Racers]:
-    found = Racers()
-    yield found
-    found.stop()
-
-
-Race = Callable[[Sequence[Call]], list[Outcome]]
-
-
-@pytest.fixture
-def race(racers: Racers, any_world: World, any_env: dict[str, str]) -> Race:
-    """Run calls against the database of this test; nobody may see anything but an answer or a refusal."""
-
-    def run(calls: Sequence[Call]) -> list[Outcome]:
-        db.session.remove()
-        outcomes = racers.race(any_env, NOW, calls)
-        errors = [outcome.error for outcome in outcomes if outcome.error]
-        assert not errors, errors[0]
-        return outcomes
-
-    return run
 
 
 @pytest.fixture

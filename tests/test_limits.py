@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -346,13 +345,6 @@ def is_kept(world: World, search: Search, day: int) -> bool:
 
 
 # Races
-
-
-@pytest.fixture(scope="module")
-def racers() -> Iterator[Racers]:
-    found = Racers()
-    yield found
-    found.stop()
 
 
 @pytest.mark.slow

@@ -11,8 +11,7 @@ from clinic_portal.database import db
 from clinic_portal.models import Event
 from clinic_portal.notifications.kinds import Text
 from clinic_portal.notifications.message_texts import TextKey, change_text, newest, versions
-from tests.racing import call
-from tests.test_races import Race, race, racers  # noqa: F401
+from tests.racing import Race, call
 from tests.world import World
 
 pytestmark = pytest.mark.slow
@@ -29,7 +28,7 @@ def word(actor: Actor, subject: str, version: int) -> str:
 @pytest.mark.parametrize("first", [True, False], ids=["the-first-text", "the-next"])
 def test_of_many_who_saw_the_same_text_one_saves_and_the_others_are_told(
     any_world: World,
-    race: Race,  # noqa: F811
+    race: Race,
     first: bool,
 ) -> None:
     version = 0 if first else 1

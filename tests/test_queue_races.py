@@ -17,8 +17,8 @@ from clinic_portal.scheduling.times import find_free_times
 from tests import racing
 from tests.asking import ask, drain, fresh, offers, status
 from tests.invariants import broken_invariants, check_invariants
-from tests.racing import call
-from tests.test_races import Race, add_doctors, add_patients, race, racers, refusals  # noqa: F401
+from tests.racing import Race, call
+from tests.test_races import add_doctors, add_patients, refusals
 from tests.world import NOW, World, add_session, at
 
 pytestmark = pytest.mark.slow
@@ -50,7 +50,7 @@ def overtakes(ids: list[int]) -> list[tuple[int, int]]:
     ]
 
 
-def test_many_workers_at_once_place_each_request_once_and_in_order(any_world: World, race: Race) -> None:  # noqa: F811
+def test_many_workers_at_once_place_each_request_once_and_in_order(any_world: World, race: Race) -> None:
     for doctor_id in add_doctors(any_world, 4):
         add_session(doctor_id, at(9, day=1), at(13, day=1))
     ids = all_ask(any_world, add_patients(60))
@@ -61,7 +61,7 @@ def test_many_workers_at_once_place_each_request_once_and_in_order(any_world: Wo
     check_invariants(db.session())
 
 
-def test_two_requests_for_the_last_time_make_one_visit_and_one_that_waits(any_world: World, race: Race) -> None:  # noqa: F811
+def test_two_requests_for_the_last_time_make_one_visit_and_one_that_waits(any_world: World, race: Race) -> None:
     add_session(any_world.chen_id, at(9, day=1), at(9, 30, day=1))
     first, second = all_ask(any_world, add_patients(2))
     race([call(racing.drain) for _ in range(6)])
@@ -69,7 +69,7 @@ def test_two_requests_for_the_last_time_make_one_visit_and_one_that_waits(any_wo
     check_invariants(db.session())
 
 
-def test_drains_beside_reservations_lose_and_double_nothing(any_world: World, race: Race) -> None:  # noqa: F811
+def test_drains_beside_reservations_lose_and_double_nothing(any_world: World, race: Race) -> None:
     for doctor_id in add_doctors(any_world, 4):
         add_session(doctor_id, at(9, day=1), at(13, day=1))
     people = add_patients(54)
@@ -91,7 +91,7 @@ def test_drains_beside_reservations_lose_and_double_nothing(any_world: World, ra
     check_invariants(db.session())
 
 
-def test_a_queue_without_its_guards_places_people_twice(any_world: World, race: Race) -> None:  # noqa: F811
+def test_a_queue_without_its_guards_places_people_twice(any_world: World, race: Race) -> None:
     """The control: the same requests served by workers that look first and write later."""
     racing.drop_guarantees(db.session())
     add_session(any_world.chen_id, at(9, day=1), at(13, day=1))
@@ -101,7 +101,7 @@ def test_a_queue_without_its_guards_places_people_twice(any_world: World, race: 
     assert any("overlap" in problem for problem in broken_invariants(db.session()))
 
 
-def test_a_double_click_on_two_servers_makes_one_request(any_world: World, race: Race) -> None:  # noqa: F811
+def test_a_double_click_on_two_servers_makes_one_request(any_world: World, race: Race) -> None:
     search = Search(any_world.check_up_id, any_world.alice_id)
     outcomes = race([call(racing.ask, actor=any_world.alice, search=search, token="one") for _ in range(12)])
     assert len({outcome.value for outcome in outcomes}) == 1
@@ -109,7 +109,7 @@ def test_a_double_click_on_two_servers_makes_one_request(any_world: World, race:
     check_invariants(db.session())
 
 
-def test_two_forms_for_the_same_make_one_request(any_world: World, race: Race) -> None:  # noqa: F811
+def test_two_forms_for_the_same_make_one_request(any_world: World, race: Race) -> None:
     search = Search(any_world.check_up_id, any_world.alice_id)
     outcomes = race([call(racing.ask, actor=any_world.alice, search=search, token=f"t{n}") for n in range(12)])
     assert sum(outcome.is_done for outcome in outcomes) == 1
@@ -117,7 +117,7 @@ def test_two_forms_for_the_same_make_one_request(any_world: World, race: Race) -
     check_invariants(db.session())
 
 
-def test_requests_made_while_the_queue_is_served_are_lost_by_nobody(any_world: World, race: Race) -> None:  # noqa: F811
+def test_requests_made_while_the_queue_is_served_are_lost_by_nobody(any_world: World, race: Race) -> None:
     for doctor_id in add_doctors(any_world, 3):
         add_session(doctor_id, at(9, day=1), at(13, day=1))
     calls = [
@@ -131,7 +131,7 @@ def test_requests_made_while_the_queue_is_served_are_lost_by_nobody(any_world: W
     check_invariants(db.session())
 
 
-def test_yes_no_and_withdrawal_of_one_offer_at_once_end_in_one_story(any_world: World, race: Race) -> None:  # noqa: F811
+def test_yes_no_and_withdrawal_of_one_offer_at_once_end_in_one_story(any_world: World, race: Race) -> None:
     add_session(any_world.chen_id, at(9, day=3), at(9, 30, day=3))
     visit = ask(any_world, is_ask_first=True)
     drain()
@@ -150,7 +150,7 @@ def test_yes_no_and_withdrawal_of_one_offer_at_once_end_in_one_story(any_world: 
     check_invariants(db.session())
 
 
-def test_never_two_offers_for_one_time_from_many_workers(any_world: World, race: Race) -> None:  # noqa: F811
+def test_never_two_offers_for_one_time_from_many_workers(any_world: World, race: Race) -> None:
     add_session(any_world.chen_id, at(9, day=3), at(10, 30, day=3))
     people = add_patients(12)
     for actor, patient_id in people:

@@ -6,7 +6,7 @@ Each race ends with a look at every row: see `invariants.py`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -39,37 +39,13 @@ from clinic_portal.scheduling.sessions import refresh_sessions
 from clinic_portal.settings import put_setting
 from tests import racing
 from tests.invariants import broken_invariants, check_invariants
-from tests.racing import Call, Outcome, Racers, call
+from tests.racing import Call, Outcome, Race, call
 from tests.world import NOW, World, add_patient, add_session, at, build_world
 
 pytestmark = pytest.mark.slow
 
 CLIENTS = 50
 TEN = at(10, day=1)
-
-
-@pytest.fixture(scope="module")
-def racers() -> Iterator[Racers]:
-    found = Racers()
-    yield found
-    found.stop()
-
-
-Race = Callable[[Sequence[Call]], list[Outcome]]
-
-
-@pytest.fixture
-def race(racers: Racers, any_world: World, any_env: dict[str, str]) -> Race:
-    """Run calls against the database of this test; nobody may see anything but an answer or a refusal."""
-
-    def run(calls: Sequence[Call]) -> list[Outcome]:
-        db.session.remove()
-        outcomes = racers.race(any_env, NOW, calls)
-        errors = [outcome.error for outcome in outcomes if outcome.error]
-        assert not errors, errors[0]
-        return outcomes
-
-    return run
 
 
 @writing

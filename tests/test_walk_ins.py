@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from itertools import count
 
@@ -435,13 +435,6 @@ def test_all_of_it_keeps_the_rows_right_whatever_the_order(world: World, session
 
 
 # Many at once
-
-
-@pytest.fixture(scope="module")
-def racers() -> Iterator[Racers]:
-    found = Racers()
-    yield found
-    found.stop()
 
 
 def race(racers: Racers, env: dict[str, str], calls: Sequence[racing.Call]) -> list[RaceOutcome]:

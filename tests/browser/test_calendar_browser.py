@@ -157,7 +157,7 @@ def test_a_click_into_free_time_books_from_there(world: World, visit: Appointmen
     press_at(page, world.chen_id, 10 * 60 + 22)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Tue 3 Mar, 10:20am, Harbour Street")
     page.get_by_label("Patient: name or birth date").fill("baker")
-    page.get_by_role("button", name="Find").click()
+    page.get_by_role("main").get_by_role("button", name="Find").click()
     page.get_by_role("link", name="Bob Baker").click()
     assert accessibility_faults(page) == []
     page.get_by_label("Check-up").check()
