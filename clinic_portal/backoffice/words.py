@@ -71,7 +71,7 @@ EVENT = {
     Event.CANCELLED: "Cancelled",
     Event.LENGTHENED: "Takes longer",
     Event.RUNNING_LATE: "Running late",
-    Event.MISSED: "Missed: still needed?",
+    Event.MISSED: "Asked after a missed visit",
     Event.REQUEST_RECEIVED: "Request received",
     Event.WAITLISTED: "On the waiting list",
     Event.OFFER: "Time offered",
