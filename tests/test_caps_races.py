@@ -98,7 +98,8 @@ def test_holds_bookings_the_queue_and_cancels_side_by_side_stay_within_the_limit
     ]  # fmt: skip
     gone = call(racing.cancel, actor=clinic.alice, appointment_id=cancelled.id, token="gone")
     outcomes = race([call(racing.drain), *books, gone, *keeps, call(racing.drain)])
-    assert on_the_day(clinic) == CAP
+    # Who lost may have lost to the visit that was cancelled last: then there is room until the queue looks.
+    assert CAP - 1 <= on_the_day(clinic) <= CAP
     assert refusals(outcomes) <= {"slot_taken"}
     check_invariants(db.session())
     drain()

@@ -192,6 +192,8 @@ def test_a_killed_supervisor_leaves_no_orphan_and_the_next_start_takes_the_same_
         wait_for(lambda: left_of(family) == [], 15, portal.told)
         wait_for(lambda: following.told().count("The clinic portal is at") == 2, 60, following.told)
         assert following.url == f"http://127.0.0.1:{port}"
+        # All of it: a part that is just starting is asked to stop before it can hear.
+        wait_for(lambda: len(following.family()) == len(PARTS) + 3, 30, following.members)
         # A closed terminal asks to stop, too.
         following.process.send_signal(signal.SIGHUP)
         assert following.process.wait(15) == 0, following.told()
