@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -113,8 +113,7 @@ def reserve_slot(
     if practitioner_id is None:
         placement, terms = _take(db, actor, search, starts_at, hold_id)
     else:
-        terms = load_terms(db, replace(search, by=actor.kind))
-        placement = place_exactly(db, terms, Spot(practitioner_id, starts_at), places=places)
+        placement, terms = _take_exactly(db, actor, search, Spot(practitioner_id, starts_at), places)
     visit = asked_for or _new_visit(terms, origin or ORIGIN_OF[actor.kind])
     before = columns_of(visit, TOLD) if asked_for else None
     if asked_for:
@@ -122,11 +121,8 @@ def reserve_slot(
     way = way_to_meet(terms.search.mode, call_number, terms.settings)
     for name, value in _chosen(actor, placement, terms, way).items():
         setattr(visit, name, value)
-    is_sensitive, day = terms.limits.rules.is_sensitive, clock.local_date(starts_at, terms.zones[placement.location_id])
-    visit.note = allowed_note(note or visit.note, is_sensitive=is_sensitive)
-    # A request that was private stays so, unless its patient says otherwise.
-    private = visit.is_private or None if is_private is None else is_private
-    visit.is_private = privacy_of(db, actor, private, visit.patient_id, day, is_sensitive=is_sensitive)
+    day = clock.local_date(starts_at, terms.zones[placement.location_id])
+    _set_note_and_privacy(db, actor, visit, note, is_private, day, is_sensitive=terms.limits.rules.is_sensitive)
     if terms.limits.rules.who_may_book is WhoMayBook.REFERRED:
         use_referral(db, visit, day)
     if asked_for:
@@ -147,6 +143,30 @@ def reserve_slot(
     outbox.tell_booked(db, visit)
     submissions.finish(db, submission_id, visit.id)
     return visit
+
+
+def _take_exactly(
+    session: Session, actor: Actor, search: Search, spot: Spot, places: frozenset[int] | None
+) -> tuple[Placement, Terms]:
+    """Claim the time that somebody at the clinic chose, with the clinician whom they chose."""
+    terms = load_terms(session, replace(search, by=actor.kind))
+    return place_exactly(session, terms, spot, places=places), terms
+
+
+def _set_note_and_privacy(
+    session: Session,
+    actor: Actor,
+    visit: Appointment,
+    note: str | None,
+    is_private: bool | None,
+    day: date,
+    *,
+    is_sensitive: bool,
+) -> None:
+    visit.note = allowed_note(note or visit.note, is_sensitive=is_sensitive)
+    # A request that was private stays so, unless its patient says otherwise.
+    private = visit.is_private or None if is_private is None else is_private
+    visit.is_private = privacy_of(session, actor, private, visit.patient_id, day, is_sensitive=is_sensitive)
 
 
 def _body(what: str, search: Search, starts_at: datetime) -> dict[str, Any]:
