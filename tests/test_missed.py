@@ -155,6 +155,12 @@ def test_who_wants_no_reminders_or_has_died_is_not_asked(world: World, visit: Ap
     assert why_not(asked()[0]) == "deceased"
 
 
+def test_what_is_switched_off_before_the_morning_is_not_asked(world: World, visit: Appointment) -> None:
+    miss(world, visit)
+    switch_off()
+    assert why_not(asked()[0]) == "switched_off"
+
+
 @pytest.mark.parametrize("why", ["stopped", "no mailbox", "off"])
 def test_nothing_is_written_for_whom_it_cannot_reach_and_nobody_is_called(
     world: World, visit: Appointment, why: str

@@ -65,8 +65,10 @@ def why_not_asked(session: Session, visit: Appointment, now: datetime) -> str | 
         return f"visit_{visit.status}"
     if visit.patient.deceased_on is not None:
         return "deceased"
-    if visit.patient.reminders_stopped_at is not None or not _is_wanted(load_settings(session)):
+    if visit.patient.reminders_stopped_at is not None:
         return "opted_out"
+    if not _is_wanted(load_settings(session)):
+        return "switched_off"
     same = select(Appointment.id).where(
         Appointment.patient_id == visit.patient_id, Appointment.visit_type_id == visit.visit_type_id
     )
