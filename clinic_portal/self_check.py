@@ -1,7 +1,8 @@
 """What must be true of the rows at any moment, looked at now: for the back office, the command line, and after faults.
 
-Each check is worked out from the rows alone, without the code that keeps it true. All read one snapshot, so what others
-write meanwhile is no fault. Visits and hours that are over are left out: nobody can be hurt by them any more.
+Each check is worked out from the rows alone; with the code that keeps the laws it shares only the arithmetic of cells
+and the question who is due. All read one snapshot, so what others write meanwhile is no fault. Visits and hours that
+are over are left out: nobody can be hurt by them any more.
 """
 
 from __future__ import annotations
