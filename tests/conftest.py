@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,20 @@ def any_app(any_env: dict[str, str]) -> Iterator[Flask]:
 @pytest.fixture
 def any_world(any_app: Flask, now: None) -> World:
     return build_world()
+
+
+@pytest.fixture
+def time_goes_on(world: World) -> Iterator[None]:
+    """A second passes whenever somebody looks at the clock."""
+    instant = clock.now()
+
+    def tick() -> datetime:
+        nonlocal instant
+        instant += timedelta(seconds=1)
+        return instant
+
+    with clock.clock_at(tick):
+        yield
 
 
 @pytest.fixture(scope="module")

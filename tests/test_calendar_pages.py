@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
@@ -47,18 +46,8 @@ SAID = {"mode": "in_person", "how": "phone"}
 TOMORROW = f"{CALENDAR}?day=2026-03-03"
 
 
-@pytest.fixture(autouse=True)
-def mails_have_an_order(world: World) -> Iterator[None]:
-    """Time goes on by a second whenever somebody looks at the clock."""
-    instant = clock.now()
-
-    def tick() -> datetime:
-        nonlocal instant
-        instant += timedelta(seconds=1)
-        return instant
-
-    with clock.clock_at(tick):
-        yield
+# So that kept mails have an order.
+pytestmark = pytest.mark.usefixtures("time_goes_on")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 
@@ -11,7 +10,7 @@ from flask import Flask
 from icalendar import Calendar, Event
 from sqlalchemy.orm import Session
 
-from clinic_portal import clock, wording
+from clinic_portal import wording
 from clinic_portal.database import db, writing
 from clinic_portal.models import Appointment, Location, VisitType
 from clinic_portal.notifications import delivery, messages
@@ -29,18 +28,8 @@ def world(world: World) -> World:
     return world
 
 
-@pytest.fixture(autouse=True)
-def each_mail_a_second_later(world: World) -> Iterator[None]:
-    """Time goes on, so that kept mails have an order."""
-    instant = clock.now()
-
-    def tick() -> datetime:
-        nonlocal instant
-        instant += timedelta(seconds=1)
-        return instant
-
-    with clock.clock_at(tick):
-        yield
+# So that kept mails have an order.
+pytestmark = pytest.mark.usefixtures("time_goes_on")
 
 
 def mails_to(app: Flask, address: str) -> list[CapturedMail]:
